@@ -1,0 +1,117 @@
+package video
+
+import (
+	"encoding/base64"
+	"fmt"
+	"mime"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// maxURL bounds an address in bytes. The documents name no limit; no signed link in use comes near this one.
+const maxURL = 8192
+
+// checkAddress holds an address against the forms that the model takes for that medium ("" when the kind is not told yet)
+// and returns its file ending in lower case, empty when it has none.
+func (r *Report) checkAddress(field, address, medium string) string {
+	schemes := r.schemes(medium)
+	allowed := "an address that begins with " + strings.Join(schemes, ", ")
+	scheme := schemeOf(address)
+	switch {
+	case strings.TrimSpace(address) == "":
+		r.problem(field, allowed, "it is missing")
+		return ""
+	case scheme == "data" && slices.Contains(schemes, "data:"):
+		return r.checkData(field, address)
+	case scheme == "file" || scheme == "" || isDrive(scheme):
+		r.problem(field, allowed, "%q is a local file or no address; files on this machine cannot be sent yet, so put it on a web server first", clip(address))
+		return ""
+	case !slices.Contains(schemes, scheme+"://"):
+		r.problem(field, allowed, "%s does not take %q addresses here", r.Model.Name, clip(scheme))
+		return ""
+	case len(address) > maxURL:
+		r.problem(field, fmt.Sprintf("at most %d bytes", maxURL), "it is %d bytes long", len(address))
+		return ""
+	case !utf8.ValidString(address) || strings.ContainsFunc(address, unwanted(scheme)):
+		r.problem(field, allowed+", with blanks written as %20", "%q holds blanks, control characters or bytes that are not UTF-8", clip(address))
+		return ""
+	}
+	return r.checkParsed(field, address, allowed)
+}
+
+func (r *Report) checkParsed(field, address, allowed string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || !strings.Contains(address, "://") {
+		r.problem(field, allowed, "%q is not an address", clip(address))
+		return ""
+	}
+	if u.User != nil {
+		r.problem(field, "an address without user name and password; a signed link is fine", "it holds credentials")
+		return ""
+	}
+	return strings.ToLower(strings.TrimPrefix(path.Ext(u.Path), "."))
+}
+
+// schemes lists how an address of the medium may begin; every form the model takes when the medium is not told yet.
+func (r *Report) schemes(medium string) []string {
+	var out []string
+	for _, name := range []string{"image", "video", "voice"} {
+		if medium != "" && medium != name || medium == "" && name == "voice" {
+			continue
+		}
+		for _, s := range r.Model.Media[name].Schemes {
+			prefix := s + "://"
+			if s == "data" {
+				prefix = "data:"
+			}
+			if !slices.Contains(out, prefix) {
+				out = append(out, prefix)
+			}
+		}
+	}
+	return out
+}
+
+// checkData checks a data: URI, in which only pictures may be sent, and returns the file ending of its type.
+func (r *Report) checkData(field, address string) string {
+	limits := r.Model.Media["image"]
+	head, body, found := strings.Cut(address[len("data:"):], ",")
+	kind, isBase64 := strings.CutSuffix(head, ";base64")
+	mediaType, _, err := mime.ParseMediaType(kind)
+	ending := strings.TrimPrefix(mediaType, "image/")
+	if !found || !isBase64 || err != nil || ending == mediaType || !slices.Contains(limits.Formats, ending) {
+		r.problem(field, "data:image/TYPE;base64,... with TYPE one of "+strings.Join(limits.Formats, ", "), "%q is no picture in that form", clip(address))
+		return ""
+	}
+	if size := base64.StdEncoding.DecodedLen(len(body)); size > limits.MaxMB<<20 {
+		r.problem(field, fmt.Sprintf("at most %d MB", limits.MaxMB), "the picture has %d bytes", size)
+		return ""
+	}
+	if _, err := base64.StdEncoding.DecodeString(body); err != nil || body == "" {
+		r.problem(field, "valid base64 after the comma", "the picture's base64 is broken or empty")
+		return ""
+	}
+	return ending
+}
+
+func schemeOf(address string) string {
+	scheme, _, found := strings.Cut(address, ":")
+	if !found || strings.ContainsAny(scheme, "/\\. \t") {
+		return ""
+	}
+	return strings.ToLower(scheme)
+}
+
+// isDrive recognises C:\pictures\me.png.
+func isDrive(scheme string) bool { return len(scheme) == 1 }
+
+// unwanted finds what no web address holds. An oss:// key is sent as it is, blanks and all.
+func unwanted(scheme string) func(rune) bool {
+	return func(c rune) bool {
+		return unicode.IsControl(c) || c == utf8.RuneError || c == '\\' || (unicode.IsSpace(c) && scheme != "oss")
+	}
+}

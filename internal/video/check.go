@@ -1,0 +1,195 @@
+package video
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Report is what [Catalogue.Check] finds: the request with every default filled in, what the references are called, and
+// what is wrong. A request with no Problems may be sent.
+type Report struct {
+	Request  Request
+	Model    *Model   // nil when the model is unknown
+	Price    *Price   // nil when the model is not sold in the region or the resolution is unknown
+	Aliases  []string // what the prompt must call each reference, in their order; empty for a first frame
+	Problems []Problem
+	Warnings []string
+
+	otherMedia []string
+}
+
+func (r *Report) problem(field, allowed, wrong string, args ...any) {
+	r.Problems = append(r.Problems, Problem{Field: field, Wrong: fmt.Sprintf(wrong, args...), Allowed: allowed})
+}
+
+func (r *Report) warn(format string, args ...any) {
+	r.Warnings = append(r.Warnings, fmt.Sprintf(format, args...))
+}
+
+// Check holds a request against every rule of its model that can be known without looking at the media, and reports all
+// that is wrong at once. Nothing is dropped or cut to fit.
+func (c *Catalogue) Check(req Request, region string) *Report {
+	r := &Report{Request: req, otherMedia: c.OtherMedia}
+	r.Request.References = slices.Clone(req.References)
+	if req.Model == "" {
+		r.Request.Model = c.DefaultModel
+	}
+	r.Model = c.Model(r.Request.Model)
+	if r.Model == nil {
+		r.problem("model", strings.Join(c.ModelNames(), ", "), "%q is not a model known here", clip(req.Model))
+		return r
+	}
+	r.fillDefaults()
+	r.checkLacks()
+	r.checkPrompt()
+	if r.checkReferences() {
+		r.nameReferences()
+		r.checkNames()
+	}
+	r.checkParameters()
+	c.checkRegion(r, region)
+	return r
+}
+
+// fillDefaults spells out the defaults that change the price or the size, so that they are sent and not left to upstream.
+func (r *Report) fillDefaults() {
+	m, req := r.Model, &r.Request
+	if req.Resolution == "" {
+		req.Resolution = m.ResolutionDefault
+	}
+	if req.Ratio == "" && m.Wire == WireReferenceURLs {
+		req.Ratio = m.RatioDefault
+	}
+	if req.Duration == 0 {
+		req.Duration = m.Duration.Default
+	}
+	if req.Audio == nil {
+		req.Audio = m.AudioDefault
+	}
+}
+
+// checkLacks refuses fields that the model has not got: dropping one would sell something else than what was asked for.
+func (r *Report) checkLacks() {
+	req := r.Request
+	given := map[string]bool{
+		"shot_type":     req.ShotType != "",
+		"audio":         req.Audio != nil,
+		"prompt_extend": req.PromptExtend != nil,
+	}
+	for _, field := range []string{"shot_type", "audio", "prompt_extend"} {
+		if instead, lacks := r.Model.Lacks[field]; lacks && given[field] {
+			r.problem(field, "leave it out; "+instead, "%s has no %s", r.Model.Name, field)
+		}
+	}
+}
+
+func (r *Report) checkPrompt() {
+	m := r.Model
+	if strings.TrimSpace(r.Request.Prompt) == "" {
+		r.problem("prompt", fmt.Sprintf("1 to %d characters", m.PromptCharacters), "it is missing or blank")
+	}
+	r.checkText("prompt", r.Request.Prompt, m.PromptCharacters)
+	r.checkText("negative_prompt", r.Request.NegativePrompt, m.NegativePromptCharacters)
+}
+
+// checkText refuses what the service would cut without a word: a text that is too long, and characters that are no text.
+func (r *Report) checkText(field, text string, limit int) {
+	if n := utf8.RuneCountInString(text); n > limit {
+		r.problem(field, fmt.Sprintf("at most %d characters", limit),
+			"it has %d characters and %s would silently cut it to %d", n, r.Model.Name, limit)
+	}
+	if i := strings.IndexFunc(text, notText); i >= 0 {
+		r.problem(field, "valid UTF-8 text without control characters", "character %d (%U) is no text",
+			utf8.RuneCountInString(text[:i])+1, []rune(text[i:])[0])
+	}
+}
+
+// notText finds control characters, and the mark that decoders leave where bytes were not UTF-8.
+func notText(c rune) bool {
+	return c == utf8.RuneError || (unicode.IsControl(c) && c != '\n' && c != '\t' && c != '\r')
+}
+
+func (r *Report) checkParameters() {
+	m, req := r.Model, r.Request
+	if !slices.Contains(m.Resolutions, req.Resolution) {
+		r.problem("resolution", strings.Join(m.Resolutions, ", "), "%q is not made by %s", clip(req.Resolution), m.Name)
+	}
+	if req.Ratio != "" && !slices.Contains(m.Ratios, req.Ratio) {
+		r.problem("ratio", strings.Join(m.Ratios, ", "), "%q is not made by %s", clip(req.Ratio), m.Name)
+	}
+	if req.ShotType != "" && len(m.ShotTypes) > 0 && !slices.Contains(m.ShotTypes, req.ShotType) {
+		r.problem("shot_type", strings.Join(m.ShotTypes, ", "), "%q is unknown", clip(req.ShotType))
+	}
+	if req.Seed != nil && (*req.Seed < m.Seed.Min || *req.Seed > m.Seed.Max) {
+		r.problem("seed", fmt.Sprintf("%d to %d", m.Seed.Min, m.Seed.Max), "%d is out of range", *req.Seed)
+	}
+	withVideo := r.count(Clip) > 0
+	if longest := m.MaxDuration(withVideo); req.Duration < m.Duration.Min || req.Duration > longest {
+		when := ""
+		if m.Duration.MaxWithVideo != m.Duration.Max {
+			when = " without a reference clip"
+			if withVideo {
+				when = " with a reference clip"
+			}
+		}
+		r.problem("duration", fmt.Sprintf("%d to %d seconds", m.Duration.Min, longest),
+			"%s does not make %d seconds%s", m.Name, req.Duration, when)
+	}
+	if req.Ratio != "" && r.count(FirstFrame) > 0 {
+		r.warn("ratio %s is ignored by %s because a first frame is given: the clip takes about the frame's own ratio", req.Ratio, m.Name)
+	}
+}
+
+// checkRegion finds the price, and says so when the model is not sold where the key belongs.
+func (c *Catalogue) checkRegion(r *Report, region string) {
+	m, req := r.Model, r.Request
+	r.Price = c.Price(region, m, req.Resolution, req.Audio)
+	if r.Price == nil && len(c.regionsOf(m)) > 0 && !slices.Contains(c.regionsOf(m), region) {
+		r.problem("model", fmt.Sprintf("in %s: %s", region, strings.Join(c.ModelsIn(region), ", ")),
+			"%s is not sold in %s, only in %s", m.Name, region, strings.Join(c.regionsOf(m), ", "))
+	}
+	for _, n := range m.Narrower {
+		if n.Region == region {
+			r.checkNarrower(n)
+		}
+	}
+}
+
+func (r *Report) checkNarrower(n Narrower) {
+	if len(n.Durations) > 0 && !slices.Contains(n.Durations, r.Request.Duration) {
+		var allowed []string
+		for _, d := range n.Durations {
+			allowed = append(allowed, strconv.Itoa(d))
+		}
+		r.warn("duration: one guide says that %s in %s takes only %s seconds, not %d", r.Model.Name, n.Region, strings.Join(allowed, " or "), r.Request.Duration)
+	}
+	for i, ref := range r.Request.References {
+		if len(n.Kinds) > 0 && ref.Kind != "" && !slices.Contains(n.Kinds, ref.Kind) {
+			r.warn("references[%d]: one guide says that %s in %s takes only clips, not a %s", i, r.Model.Name, n.Region, ref.Kind)
+		}
+	}
+}
+
+func (r *Report) count(k Kind) int {
+	n := 0
+	for _, ref := range r.Request.References {
+		if ref.Kind == k {
+			n++
+		}
+	}
+	return n
+}
+
+// clip keeps a caller's bad value short enough to be repeated to them.
+func clip(s string) string {
+	const most = 60
+	runes := []rune(s)
+	if len(runes) <= most {
+		return s
+	}
+	return string(runes[:most]) + "…"
+}

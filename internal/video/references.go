@@ -1,0 +1,154 @@
+package video
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/shopspring/decimal"
+)
+
+// checkReferences tells the kind of each reference, counts them, and holds each against the limits of its kind.
+// It reports whether every one of them is of a known kind, so that the prompt's names can be held against them.
+func (r *Report) checkReferences() bool {
+	m, refs := r.Model, r.Request.References
+	if most := m.References.Max + m.References.FirstFrames; len(refs) > most {
+		// One answer is enough: a list this long says nothing about its single members.
+		r.problem("references", r.countsAllowed(), "there are %d of them", len(refs))
+		return false
+	}
+	for i := range refs {
+		r.checkReference(i, &refs[i])
+	}
+	r.checkCounts()
+	return len(refs) > 0 && r.count("") == 0
+}
+
+func (r *Report) checkReference(i int, ref *Reference) {
+	field := fmt.Sprintf("references[%d]", i)
+	ending := r.checkAddress(field+".url", ref.URL, mediaOf(ref.Kind))
+	told := r.kindOf(ending)
+	if ref.Kind == "" {
+		ref.Kind = told
+	}
+	switch {
+	case ref.Kind == "" && ref.URL != "":
+		r.problem(field+".type", "image, video or first_frame", "the url does not tell whether this is a picture or a clip")
+	case ref.Kind != "" && !slices.Contains(Kinds(), ref.Kind):
+		r.problem(field+".type", "image, video or first_frame", "%q is unknown", clip(string(ref.Kind)))
+		ref.Kind = ""
+	case ref.Kind != "":
+		r.checkFormat(field+".url", ref, ending)
+		r.checkKind(field, ref)
+	}
+}
+
+// checkKind holds a reference against what its model takes of that kind.
+func (r *Report) checkKind(field string, ref *Reference) {
+	m := r.Model
+	if instead, lacks := m.Lacks["first_frame"]; lacks && ref.Kind == FirstFrame {
+		r.problem(field+".type", "image, video; "+instead, "%s takes no first frame", m.Name)
+	}
+	if ref.VoiceURL != "" {
+		r.checkVoice(field+".voice_url", ref)
+	}
+	if ref.Seconds == nil {
+		return
+	}
+	limits := m.Media["video"].Seconds
+	switch {
+	case ref.Kind != Clip:
+		r.problem(field+".duration_seconds", "leave it out", "a picture has no length")
+	case ref.Seconds.LessThan(decimal.NewFromInt(limits.Min)) || ref.Seconds.GreaterThan(decimal.NewFromInt(limits.Max)):
+		r.problem(field+".duration_seconds", fmt.Sprintf("clips of %d to %d seconds", limits.Min, limits.Max),
+			"%s takes no clip of %s seconds", m.Name, clip(ref.Seconds.String()))
+	}
+}
+
+func (r *Report) checkVoice(field string, ref *Reference) {
+	m := r.Model
+	if instead, lacks := m.Lacks["voice_url"]; lacks {
+		r.problem(field, "leave it out; "+instead, "%s takes no voice", m.Name)
+		return
+	}
+	if ref.Kind == FirstFrame {
+		r.problem(field, "a voice on a reference of type image or video", "a first frame has no voice")
+		return
+	}
+	ending := r.checkAddress(field, ref.VoiceURL, "voice")
+	if formats := m.Media["voice"].Formats; r.isMedia(ending) && !slices.Contains(formats, ending) {
+		r.problem(field, strings.Join(formats, ", "), "a voice in the form of .%s is not taken", clip(ending))
+	}
+}
+
+// checkFormat compares the file ending, where there is one that means media, with the formats of the reference's kind.
+func (r *Report) checkFormat(field string, ref *Reference, ending string) {
+	formats := r.Model.Media[mediaOf(ref.Kind)].Formats
+	if r.isMedia(ending) && !slices.Contains(formats, ending) {
+		r.problem(field, strings.Join(formats, ", "), ".%s is not taken as a reference of type %s", clip(ending), ref.Kind)
+	}
+}
+
+// isMedia reports whether a file ending means media of any sort. Others, such as .php, tell nothing about what is served.
+func (r *Report) isMedia(ending string) bool {
+	return r.kindOf(ending) != "" || slices.Contains(r.Model.Media["voice"].Formats, ending) || slices.Contains(r.otherMedia, ending)
+}
+
+// kindOf tells a picture from a clip by its file ending.
+func (r *Report) kindOf(ending string) Kind {
+	switch {
+	case slices.Contains(r.Model.Media["image"].Formats, ending):
+		return Image
+	case slices.Contains(r.Model.Media["video"].Formats, ending):
+		return Clip
+	}
+	return ""
+}
+
+// mediaOf names the media limits of a kind; a first frame is bounded like any picture.
+func mediaOf(k Kind) string {
+	switch k {
+	case Clip:
+		return "video"
+	case Image, FirstFrame:
+		return "image"
+	}
+	return ""
+}
+
+func (r *Report) checkCounts() {
+	counts := r.Model.References
+	images, clips, frames := r.count(Image), r.count(Clip), r.count(FirstFrame)
+	untold := len(r.Request.References) - images - clips - frames
+	switch {
+	case images+clips+untold < counts.Min:
+		wrong := "there is none"
+		if frames > 0 {
+			wrong = "a first frame alone is not enough"
+		}
+		r.problem("references", r.countsAllowed(), "%s", wrong)
+	case images+clips > counts.Max:
+		r.problem("references", r.countsAllowed(), "there are %d pictures and clips", images+clips)
+	}
+	if clips > counts.Videos {
+		r.problem("references", r.countsAllowed(), "there are %d clips", clips)
+	}
+	if images > counts.Images && images <= counts.Max {
+		r.problem("references", r.countsAllowed(), "there are %d pictures", images)
+	}
+	if frames > counts.FirstFrames && counts.FirstFrames > 0 {
+		r.problem("references", r.countsAllowed(), "there are %d first frames", frames)
+	}
+}
+
+func (r *Report) countsAllowed() string {
+	c := r.Model.References
+	s := fmt.Sprintf("%d to %d pictures and clips for %s", c.Min, c.Max, r.Model.Name)
+	if c.Videos < c.Max {
+		s += fmt.Sprintf(", at most %d of them clips", c.Videos)
+	}
+	if c.FirstFrames > 0 {
+		s += fmt.Sprintf(", and at most %d first frame", c.FirstFrames)
+	}
+	return s
+}

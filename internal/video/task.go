@@ -1,0 +1,136 @@
+package video
+
+import (
+	"time"
+
+	"github.com/shopspring/decimal"
+)
+
+// Status is where a task stands, in DashScope's words.
+type Status string
+
+// The states of a task. UNKNOWN is DashScope's word for an id that does not exist or is older than 24 hours; here it is
+// also the state of a task whose create was sent and never answered.
+const (
+	Pending   Status = "PENDING"
+	Running   Status = "RUNNING"
+	Succeeded Status = "SUCCEEDED"
+	Failed    Status = "FAILED"
+	Canceled  Status = "CANCELED"
+	Unknown   Status = "UNKNOWN"
+)
+
+// Statuses lists every state in the order of a task's life.
+func Statuses() []Status { return []Status{Pending, Running, Succeeded, Failed, Canceled, Unknown} }
+
+// Open reports whether the task may still change by itself.
+func (s Status) Open() bool { return s != Succeeded && s != Failed && s != Canceled && s != Unknown }
+
+// Charged says whether money was spent on a task.
+type Charged string
+
+// The answers to "did this cost anything?". A task that is still open counts as unknown only when its very creation is
+// in doubt; otherwise nothing is charged before it succeeds.
+const (
+	NotCharged     Charged = "no"
+	WasCharged     Charged = "yes"
+	ChargedUnknown Charged = "unknown"
+)
+
+// Lifetime is how long the service keeps a task id and a result link.
+// Source: "task_id validity" and "Result link" in Wan - reference-to-video (2.6), 2026-04-29.
+const Lifetime = 24 * time.Hour
+
+// Task is one clip on its way: what was asked, what it may cost, where it stands and what came of it.
+type Task struct {
+	ID             string // ours: opaque and stable
+	ProviderTaskID string // empty while the create is under way, or when its fate is unknown
+	IdempotencyKey string
+	Request        Request
+	Estimate       *Cost // nil for a task that was made elsewhere
+	Snapshot
+	CreatedAt time.Time // when we claimed it
+	LookedAt  time.Time // when the provider was last asked
+	SavedTo   string    // the file on this machine, empty until saved
+	SaveError string    // why the last attempt to save failed
+}
+
+// Snapshot is what the provider says of a task at one moment.
+type Snapshot struct {
+	Status      Status
+	SubmittedAt time.Time
+	ScheduledAt time.Time
+	EndedAt     time.Time
+	VideoURL    string
+	Usage       *Usage
+	Failure     *Failure
+}
+
+// Usage is what the provider counted for a finished task, in seconds, exactly as it said.
+type Usage struct {
+	Duration decimal.Decimal // the billed seconds: input and output together
+	Input    decimal.Decimal
+	Output   decimal.Decimal
+	Size     string // "1280*720", empty where the provider does not say
+	Ratio    string
+	SR       int // 720 or 1080, 0 where the provider does not say
+}
+
+// Failure is why a task was refused or failed. Message comes from upstream: capped, cleaned, and data only.
+type Failure struct {
+	Code      string
+	Message   string
+	Advice    string // ours: what to do about it
+	Retryable bool   // whether the same request may succeed later
+	RequestID string
+}
+
+// Charged tells whether the task cost money: only a success does, and only an unanswered create leaves it open.
+// Source: "Failed model calls or processing faults do not incur charges", Wan reference-to-video guide.
+func (t *Task) Charged() Charged {
+	switch {
+	case t.Status == Succeeded:
+		return WasCharged
+	case t.Status == Unknown:
+		return ChargedUnknown
+	default:
+		return NotCharged
+	}
+}
+
+// ExpiresAt is when the provider forgets the task's id.
+func (t *Task) ExpiresAt() time.Time {
+	if t.SubmittedAt.IsZero() {
+		return t.CreatedAt.Add(Lifetime)
+	}
+	return t.SubmittedAt.Add(Lifetime)
+}
+
+// VideoURLExpiresAt is when the result link dies, the zero time when there is none.
+func (t *Task) VideoURLExpiresAt() time.Time {
+	if t.VideoURL == "" {
+		return time.Time{}
+	}
+	if t.EndedAt.IsZero() {
+		return t.ExpiresAt()
+	}
+	return t.EndedAt.Add(Lifetime)
+}
+
+// Error is why something could not be done, and what that means for the money.
+type Error struct {
+	Failure
+	Charged Charged // ChargedUnknown when a create was sent and nobody knows what became of it
+}
+
+// Error says what happened, in the provider's words where it gave any.
+func (e *Error) Error() string {
+	s := e.Code
+	if e.Message != "" {
+		s += ": " + e.Message
+	}
+	if e.RequestID != "" {
+		s += " (request " + e.RequestID + ")"
+	}
+	return s
+}

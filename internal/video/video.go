@@ -1,0 +1,89 @@
+// Package video holds the words of the field: what is asked for (Request, Reference), what becomes of it (Task, Status,
+// Charged), and the catalogue of models with every limit, size, region and price. It knows no wire form and does no I/O.
+package video
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+
+	"github.com/shopspring/decimal"
+)
+
+// Kind says what a reference is.
+type Kind string
+
+// The kinds of reference. A first frame only sets how the clip begins: it is no character and never costs anything.
+const (
+	Image      Kind = "image"
+	Clip       Kind = "video"
+	FirstFrame Kind = "first_frame"
+)
+
+// Kinds lists every kind of reference in the order in which they are offered to callers.
+func Kinds() []Kind { return []Kind{Image, Clip, FirstFrame} }
+
+// Request asks for one clip. The zero value of an optional field means "not given": [Catalogue.Check] fills in the
+// model's defaults, so that a request that spells a default out equals one that leaves it out.
+type Request struct {
+	Model          string      `json:"model"`
+	Prompt         string      `json:"prompt"`
+	NegativePrompt string      `json:"negative_prompt,omitempty"`
+	References     []Reference `json:"references"`
+	Resolution     string      `json:"resolution,omitempty"` // "720P" or "1080P"
+	Ratio          string      `json:"ratio,omitempty"`      // width:height, such as "16:9"
+	Duration       int         `json:"duration,omitempty"`   // seconds of the new clip
+	ShotType       string      `json:"shot_type,omitempty"`
+	Audio          *bool       `json:"audio,omitempty"`
+	PromptExtend   *bool       `json:"prompt_extend,omitempty"`
+	Watermark      *bool       `json:"watermark,omitempty"`
+	Seed           *int64      `json:"seed,omitempty"`
+}
+
+// Reference is one picture or clip whose subject acts in the new clip.
+type Reference struct {
+	URL      string `json:"url"`
+	Kind     Kind   `json:"type,omitempty"`
+	VoiceURL string `json:"voice_url,omitempty"`
+	// Seconds is the length of a reference clip, nil when it is not known. It changes the price, never the request.
+	Seconds *decimal.Decimal `json:"duration_seconds,omitempty"`
+}
+
+// Cost is what a clip will cost or did cost, in the account's currency. Low equals High when nothing is left open.
+type Cost struct {
+	Low, High decimal.Decimal
+	PerSecond decimal.Decimal
+	Currency  string
+}
+
+// Problem is one thing that is wrong with a request and stops it before anything is spent.
+type Problem struct {
+	Field   string `json:"field"`   // as the caller spells it, such as "references[2].url"
+	Wrong   string `json:"problem"` // what is wrong, with the bad value
+	Allowed string `json:"allowed"` // what would be right
+}
+
+func (p Problem) String() string { return p.Field + ": " + p.Wrong + "; allowed: " + p.Allowed }
+
+// Order asks for a clip to be bought: a request that [Catalogue.Check] found nothing wrong with, and what it may cost.
+type Order struct {
+	Request        Request
+	Estimate       Cost
+	IdempotencyKey string // the caller's, empty for none: then equal requests within a while count as one
+}
+
+// Fingerprint identifies what would be bought: equal for requests that are equal once the defaults are filled in, and for
+// no others. The length of a reference clip is left out, since it is not part of the request.
+func (r Request) Fingerprint() string {
+	r.References = slices.Clone(r.References)
+	for i := range r.References {
+		r.References[i].Seconds = nil
+	}
+	text, err := json.Marshal(r)
+	if err != nil {
+		panic(err) // plain strings and numbers: there is nothing that could fail
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}
