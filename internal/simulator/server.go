@@ -1,0 +1,193 @@
+// Package simulator is a DashScope on loopback: the paths, bodies, states, errors, queue, bills and result files of
+// Alibaba Cloud Model Studio's reference-to-video models, without a key, a bill or a network.
+//
+// It reads the service's rules for itself and shares no code with the clients of this module, so that a misreading
+// on one side shows as a failing test and not as an agreement of both. Nothing runs in the background: whatever
+// state a task is in is worked out from the clock when somebody asks.
+package simulator
+
+import (
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// Options sets up a Server. The zero value is a service at its documented pace that accepts any key.
+type Options struct {
+	// Speed divides the time a task is queued for and runs: 60 makes a minute a second. 0 and below mean 1.
+	// What the service counts in days and calls per second is not divided.
+	Speed float64
+	// APIKey is the one key accepted; empty accepts every bearer token that is not empty.
+	APIKey string
+	// Logger gets one line for each request. It never sees a prompt, a key or a signed link. Nil is silent.
+	Logger *slog.Logger
+	// Unthrottled switches off the documented limits on calls per second.
+	Unthrottled bool
+}
+
+// Server is the simulated service, an http.Handler for any listener or in-memory transport. It learns the address it
+// is reached at from each request's Host. It must come from New.
+//
+// Beside the service's own paths below /api/v1 it has /upload (the storage that upload policies name), /results (the
+// clips that video_url names), /samples (references to order with, such as /samples/dancer-8s.mp4, /samples/hat.png and
+// /samples/voice-4s.wav), and for callers on this machine /control/requests, /control/counters and /control/faults.
+// A fault that closes the connection panics with http.ErrAbortHandler where there is no connection to close.
+type Server struct {
+	apiKey string
+	speed  float64
+	log    *slog.Logger
+	secret []byte
+	faults map[string]fault
+	limits map[operation]*rate.Limiter
+	mux    *http.ServeMux
+	clips  clipCache
+
+	maxOrder, maxUpload int64 // bytes
+
+	mu       sync.Mutex
+	tasks    map[string]*task
+	queue    []*task // every remembered task, in order of submission
+	slots    [concurrentTasks]time.Time
+	grants   map[string]grant  // by policy
+	objects  map[string]object // by key
+	armed    []*armed
+	spent    map[string]int // how often a marker in a prompt has acted
+	received []receivedRequest
+	counters map[operation]int
+}
+
+// New returns a Server without tasks. Servers share nothing with one another; a result link of one is refused by the
+// next.
+func New(o Options) *Server {
+	s := &Server{
+		apiKey:   o.APIKey,
+		speed:    1,
+		log:      o.Logger,
+		secret:   []byte(rand.Text()),
+		faults:   make(map[string]fault),
+		limits:   make(map[operation]*rate.Limiter),
+		tasks:    make(map[string]*task),
+		grants:   make(map[string]grant),
+		objects:  make(map[string]object),
+		spent:    make(map[string]int),
+		counters: make(map[operation]int),
+
+		maxOrder:  maxOrder,
+		maxUpload: maxUploadSize,
+	}
+	if o.Speed > 0 {
+		s.speed = o.Speed
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	for _, f := range catalogue() {
+		s.faults[f.Name] = f
+	}
+	if !o.Unthrottled {
+		for op, perSecond := range callsPerSecond() {
+			s.limits[op] = rate.NewLimiter(rate.Limit(perSecond), perSecond)
+		}
+	}
+	s.mux = s.routes()
+	return s
+}
+
+// callsPerSecond holds the limits of the rate limit page (create), the asynchronous task page (each of the three task
+// calls) and the temporary upload page (policies), per account.
+func callsPerSecond() map[operation]int {
+	return map[operation]int{opCreate: 5, opGet: 20, opList: 20, opCancel: 20, opPolicy: 100}
+}
+
+// ServeHTTP answers every path with and without a final slash alike and never redirects on its own: the official SDK
+// asks both ways, and a redirect would turn its POST into a GET.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	plain, address := *r, *r.URL
+	address.Path, address.RawPath = path.Clean("/"+r.URL.Path), ""
+	plain.URL = &address
+	if plain.Body == nil { // handed over in memory, not by a listener
+		plain.Body = http.NoBody
+	}
+	if plain.Host == "" {
+		plain.Host = address.Host
+	}
+	s.mux.ServeHTTP(w, &plain)
+}
+
+type byMethod map[string]http.Handler
+
+func (s *Server) routes() *http.ServeMux {
+	mux := http.NewServeMux()
+	add := func(pattern string, methods byMethod) { mux.Handle(pattern, s.dispatch(methods)) }
+
+	add("/api/v1/services/aigc/video-generation/video-synthesis", byMethod{http.MethodPost: s.operation(opCreate, s.create,
+		s.receive, s.authenticate, s.throttle, s.requireAsync, s.parse, s.readMarkers)})
+	add("/api/v1/tasks", byMethod{http.MethodGet: s.operation(opList, s.list, s.authenticate, s.throttle, s.refuseAsync)})
+	add("/api/v1/tasks/{id}", byMethod{http.MethodGet: s.operation(opGet, s.get, s.authenticate, s.throttle, s.refuseAsync)})
+	add("/api/v1/tasks/{id}/cancel", byMethod{http.MethodPost: s.operation(opCancel, s.cancel, s.authenticate, s.throttle)})
+	add("/api/v1/uploads", byMethod{http.MethodGet: s.operation(opPolicy, s.policy, s.authenticate, s.throttle)})
+
+	add("/upload", byMethod{http.MethodPost: s.operation(opUpload, s.upload)})
+	result, sample := s.operation(opResult, s.result), s.operation(opSample, s.sample)
+	add("/results/{file}", byMethod{http.MethodGet: result, http.MethodHead: result})
+	add("/samples/{file}", byMethod{http.MethodGet: sample, http.MethodHead: sample})
+
+	add("/control/faults", byMethod{
+		http.MethodGet: s.control(s.showFaults), http.MethodPost: s.control(s.armFault), http.MethodDelete: s.control(s.disarm),
+	})
+	add("/control/requests", byMethod{http.MethodGet: s.control(s.showRequests)})
+	add("/control/counters", byMethod{http.MethodGet: s.control(s.showCounters)})
+
+	// Both spellings, or the mux would redirect from one to the other.
+	mux.Handle("/redirected", s.operation(opRedirected, notFound))
+	mux.Handle("/redirected/", s.operation(opRedirected, notFound))
+	mux.Handle("/", s.operation(opOther, notFound))
+	return mux
+}
+
+func notFound(c *call) answer {
+	return c.refuse(refusal{http.StatusNotFound, "NotFound", "Request path not found."})
+}
+
+func (s *Server) dispatch(methods byMethod) http.Handler {
+	allowed := ""
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete} {
+		if methods[method] != nil && allowed != "" {
+			allowed += ", "
+		}
+		if methods[method] != nil {
+			allowed += method
+		}
+	}
+	refuse := s.operation(opOther, func(c *call) answer {
+		c.w.Header().Set("Allow", allowed)
+		message := fmt.Sprintf("Request method '%s' is not supported.", c.r.Method)
+		return c.refuse(refusal{http.StatusMethodNotAllowed, "InvalidParameter", message})
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if handler, ok := methods[r.Method]; ok {
+			handler.ServeHTTP(w, r)
+			return
+		}
+		refuse.ServeHTTP(w, r)
+	})
+}
+
+// baseAddress is where the asker reached the server, so that links work through whatever port or name they used.
+func baseAddress(r *http.Request) string {
+	if r.TLS != nil {
+		return "https://" + r.Host
+	}
+	return "http://" + r.Host
+}
+
+// scaled is a pace of the service's, divided by Speed.
+func (s *Server) scaled(d time.Duration) time.Duration {
+	return time.Duration(float64(d) / s.speed)
+}
