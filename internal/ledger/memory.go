@@ -1,0 +1,167 @@
+// Package ledger keeps tasks and the claims to buy them. What is here keeps them in memory, for as long as one process
+// lives; whoever uses it sees only claims and tasks, so that a database can take its place.
+package ledger
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"r2v-mcp/internal/video"
+)
+
+// IDPrefix begins every task id that a ledger gives out, and no provider's.
+const IDPrefix = "r2v-"
+
+// ErrNotFound says that the ledger has no such task.
+var ErrNotFound = errors.New("there is no such task in the ledger")
+
+// Memory is a ledger that lasts as long as its process. It is safe for concurrent use.
+type Memory struct {
+	window time.Duration // within it, equal requests without a key count as one
+
+	mu    sync.Mutex
+	tasks []*entry // in the order of their claims
+}
+
+type entry struct {
+	task        video.Task
+	fingerprint string
+	changed     chan struct{} // closed and replaced at every change
+}
+
+// NewMemory makes an empty ledger with the duplicate window.
+func NewMemory(window time.Duration) *Memory { return &Memory{window: window} }
+
+// Claim reserves the right to buy an order, once. It returns the new task and true to exactly one caller for each key, who
+// must then buy it and record the outcome with Update; every other caller gets the same task and false. Without a key an
+// equal request within the duplicate window counts as the same. A claim whose purchase was refused may be claimed again.
+//
+// It returns a *[video.Error] when the key belongs to another request.
+func (m *Memory) Claim(_ context.Context, o video.Order) (video.Task, bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	fingerprint := o.Request.Fingerprint()
+	old := m.earlier(o.IdempotencyKey, fingerprint)
+	switch {
+	case old == nil:
+		return m.add(o, fingerprint), true, nil
+	case old.fingerprint != fingerprint:
+		return video.Task{}, false, keyReused(old.task)
+	case refused(&old.task):
+		old.task.Status, old.task.Failure, old.task.CreatedAt = video.Pending, nil, time.Now()
+		old.task.Estimate = &o.Estimate
+		old.change()
+		return old.task, true, nil
+	}
+	return old.task, false, nil
+}
+
+// earlier finds the task that an order would repeat.
+func (m *Memory) earlier(key, fingerprint string) *entry {
+	for i := len(m.tasks) - 1; i >= 0; i-- {
+		e := m.tasks[i]
+		if key != "" {
+			if e.task.IdempotencyKey == key {
+				return e
+			}
+			continue
+		}
+		ended := e.task.Status == video.Failed || e.task.Status == video.Canceled
+		if e.fingerprint == fingerprint && !ended && time.Since(e.task.CreatedAt) < m.window {
+			return e
+		}
+	}
+	return nil
+}
+
+// refused reports whether the purchase itself was refused, so that nothing was ever made under this claim.
+func refused(t *video.Task) bool { return t.Status == video.Failed && t.ProviderTaskID == "" }
+
+func keyReused(t video.Task) error {
+	return &video.Error{Charged: video.NotCharged, Failure: video.Failure{
+		Code:    "IdempotencyKeyReused",
+		Message: fmt.Sprintf("idempotency_key %s belongs to task %s, which was another request", t.IdempotencyKey, t.ID),
+		Advice:  fmt.Sprintf("Nothing was bought. Call get_task with task_id %s for the earlier clip; give a new idempotency_key to buy this one.", t.ID),
+	}}
+}
+
+func (m *Memory) add(o video.Order, fingerprint string) video.Task {
+	e := &entry{fingerprint: fingerprint, changed: make(chan struct{}), task: video.Task{
+		ID: newID(), IdempotencyKey: o.IdempotencyKey, Request: o.Request, Estimate: &o.Estimate,
+		Snapshot: video.Snapshot{Status: video.Pending}, CreatedAt: time.Now(),
+	}}
+	if e.task.IdempotencyKey == "" {
+		e.task.IdempotencyKey = "auto-" + strings.TrimPrefix(newID(), IDPrefix)
+	}
+	m.tasks = append(m.tasks, e)
+	return e.task
+}
+
+// Adopt records a task that was made elsewhere, and returns it under an id of ours.
+func (m *Memory) Adopt(_ context.Context, providerTaskID string, s video.Snapshot) (video.Task, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e := m.find(providerTaskID); e != nil {
+		return e.task, nil
+	}
+	e := &entry{changed: make(chan struct{}), task: video.Task{
+		ID: newID(), ProviderTaskID: providerTaskID, Snapshot: s, CreatedAt: s.SubmittedAt, LookedAt: time.Now(),
+	}}
+	m.tasks = append(m.tasks, e)
+	return e.task, nil
+}
+
+// Task finds a task by our id or by its provider's. It returns ErrNotFound when there is none.
+func (m *Memory) Task(_ context.Context, id string) (video.Task, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e := m.find(id); e != nil {
+		return e.task, nil
+	}
+	return video.Task{}, ErrNotFound
+}
+
+// Update changes a task in one step, wakes everybody who waits for it, and returns what it is now.
+func (m *Memory) Update(_ context.Context, id string, change func(*video.Task)) (video.Task, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e := m.find(id)
+	if e == nil {
+		return video.Task{}, ErrNotFound
+	}
+	change(&e.task)
+	e.change()
+	return e.task, nil
+}
+
+// Changed returns a channel that is closed at the task's next change, nil when there is no such task.
+func (m *Memory) Changed(id string) <-chan struct{} {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e := m.find(id); e != nil {
+		return e.changed
+	}
+	return nil
+}
+
+func (m *Memory) find(id string) *entry {
+	for _, e := range m.tasks {
+		if id != "" && (e.task.ID == id || e.task.ProviderTaskID == id) {
+			return e
+		}
+	}
+	return nil
+}
+
+func (e *entry) change() {
+	close(e.changed)
+	e.changed = make(chan struct{})
+}
+
+// newID makes an id that nobody can guess: 130 random bits.
+func newID() string { return IDPrefix + strings.ToLower(rand.Text()) }

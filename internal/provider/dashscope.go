@@ -1,0 +1,138 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"r2v-mcp/dashscope"
+	"r2v-mcp/internal/video"
+)
+
+// DashScope makes clips on Alibaba Cloud Model Studio.
+type DashScope struct {
+	client    *dashscope.Client
+	catalogue *video.Catalogue
+}
+
+// NewDashScope adapts a client; the catalogue tells the wire form of each model.
+func NewDashScope(client *dashscope.Client, catalogue *video.Catalogue) *DashScope {
+	return &DashScope{client: client, catalogue: catalogue}
+}
+
+// Create buys a clip: see [Provider].
+func (d *DashScope) Create(ctx context.Context, r video.Request) (string, error) {
+	m := d.catalogue.Model(r.Model)
+	if m == nil {
+		return "", &video.Error{Charged: video.NotCharged, Failure: video.Failure{Code: "ModelUnknown", Message: "the catalogue has no model " + r.Model}}
+	}
+	task, err := d.client.CreateVideo(ctx, wire(r, m))
+	if err != nil {
+		return "", d.fail(err)
+	}
+	return task.ID, nil
+}
+
+// wire writes a request in the form that its model takes.
+func wire(r video.Request, m *video.Model) *dashscope.VideoRequest {
+	out := &dashscope.VideoRequest{
+		Model: m.Name,
+		Input: dashscope.VideoInput{Prompt: r.Prompt, NegativePrompt: r.NegativePrompt},
+		Parameters: dashscope.VideoParameters{
+			Duration: &r.Duration, ShotType: r.ShotType, Audio: r.Audio, PromptExtend: r.PromptExtend,
+			Watermark: r.Watermark, Seed: r.Seed,
+		},
+	}
+	if m.Wire == video.WireReferenceURLs {
+		out.Parameters.Size = m.Size(r.Resolution, r.Ratio)
+		for _, ref := range r.References {
+			out.Input.ReferenceURLs = append(out.Input.ReferenceURLs, ref.URL)
+		}
+		return out
+	}
+	out.Parameters.Resolution, out.Parameters.Ratio = r.Resolution, r.Ratio
+	types := map[video.Kind]string{video.Image: "reference_image", video.Clip: "reference_video", video.FirstFrame: "first_frame"}
+	for _, ref := range r.References {
+		out.Input.Media = append(out.Input.Media, dashscope.Media{Type: types[ref.Kind], URL: ref.URL, ReferenceVoice: ref.VoiceURL})
+	}
+	return out
+}
+
+// Look reads a task: see [Provider].
+func (d *DashScope) Look(ctx context.Context, id string) (video.Snapshot, error) {
+	task, err := d.client.GetTask(ctx, id)
+	if err != nil {
+		return video.Snapshot{}, d.fail(err)
+	}
+	s := video.Snapshot{
+		Status: status(task.Status), SubmittedAt: task.SubmitTime, ScheduledAt: task.ScheduledTime,
+		EndedAt: task.EndTime, VideoURL: task.VideoURL, Usage: usage(task.Usage),
+	}
+	if s.Status == video.Failed {
+		advice := adviceFor(task.Code)
+		s.Failure = &video.Failure{Code: task.Code, Message: task.Message, Advice: advice.text, Retryable: advice.retryable, RequestID: task.RequestID}
+	}
+	if !s.Status.Open() && s.EndedAt.IsZero() {
+		s.EndedAt = time.Now()
+	}
+	return s, nil
+}
+
+// status reads a state. A word that nobody has documented, such as the SDK's SUSPENDED, is not an end: the task goes on.
+func status(word string) video.Status {
+	switch s := video.Status(word); s {
+	case video.Pending, video.Running, video.Succeeded, video.Failed, video.Canceled, video.Unknown:
+		return s
+	}
+	return video.Running
+}
+
+// usage takes over what was counted, exactly. What cannot be read counts as nothing known, not as zero seconds.
+func usage(u *dashscope.Usage) *video.Usage {
+	if u == nil {
+		return nil
+	}
+	total, err := decimal.NewFromString(u.Duration.String())
+	if err != nil {
+		return nil
+	}
+	input, _ := decimal.NewFromString(u.InputVideoDuration.String())
+	output, _ := decimal.NewFromString(u.OutputVideoDuration.String())
+	return &video.Usage{Duration: total, Input: input, Output: output, Size: u.Size, Ratio: u.Ratio, SR: u.SR}
+}
+
+// fail puts a client's error into our words: what it means for the money, and what to do.
+func (d *DashScope) fail(err error) error {
+	e, ok := errors.AsType[*dashscope.Error](err)
+	if !ok {
+		return &video.Error{Charged: video.ChargedUnknown, Failure: video.Failure{Code: "Unexpected", Message: err.Error(), Advice: adviceUnknown}}
+	}
+	a := adviceFor(e.Code)
+	out := &video.Error{Charged: video.NotCharged, Failure: video.Failure{
+		Code: e.Code, Message: e.Message, Advice: a.text, Retryable: a.retryable || e.Transient(), RequestID: e.RequestID,
+	}}
+	switch {
+	case e.Code != "":
+	case e.StatusCode != 0:
+		out.Code = fmt.Sprintf("HTTP %d %s", e.StatusCode, http.StatusText(e.StatusCode))
+	default:
+		out.Code = "NoAnswer"
+	}
+	if cause := e.Unwrap(); out.Message == "" && cause != nil {
+		out.Message = cause.Error()
+	}
+	switch {
+	case e.Fate() == dashscope.FateUnknown:
+		out.Charged, out.Advice = video.ChargedUnknown, adviceUnknown
+	case e.Fate() == dashscope.FateNotSent:
+		out.Code, out.Advice = "NotSent", fmt.Sprintf("Nothing was bought: %s could not be reached. Check the network, DASHSCOPE_REGION and DASHSCOPE_HTTP_BASE_URL, then call again.", e.Host)
+	case e.Unauthorized():
+		out.Advice = fmt.Sprintf("Nothing was bought. %s (region %s) refused the key, and a key of another region is refused exactly like this: "+
+			"set DASHSCOPE_REGION to the key's own region, or DASHSCOPE_API_KEY to a key of %s.", e.Host, e.Region, e.Region)
+	}
+	return out
+}

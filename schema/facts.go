@@ -1,0 +1,132 @@
+package schema
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"r2v-mcp/internal/video"
+)
+
+// fact is what a `catalogue` tag stands for: a list of words or a range.
+type fact struct {
+	words    []string
+	min, max int64
+	fallback string // the default, empty where there is none that always holds
+}
+
+// known is what the catalogue tells about arguments: facts for tags, and texts for the {placeholders} in descriptions.
+type known struct {
+	facts map[string]fact
+	texts map[string]string
+}
+
+func read(c *video.Catalogue) known {
+	k := known{texts: texts(c), facts: map[string]fact{
+		"models": {words: c.ModelNames(), fallback: c.DefaultModel},
+		"kinds":  {words: words(video.Kinds())},
+	}}
+	for _, m := range c.Models {
+		k.widen("resolutions", m.Resolutions, video.Range{})
+		k.widen("ratios", m.Ratios, video.Range{})
+		k.widen("shot_types", m.ShotTypes, video.Range{})
+		k.widen("seed", nil, m.Seed)
+		k.widen("duration", nil, video.Range{Min: int64(m.Duration.Min), Max: int64(m.Duration.Max)})
+	}
+	return k
+}
+
+// widen makes a fact hold for one more model. What a single model takes is for [video.Catalogue.Check] to say.
+func (k known) widen(name string, words []string, r video.Range) {
+	f, seen := k.facts[name]
+	for _, w := range words {
+		if !slices.Contains(f.words, w) {
+			f.words = append(f.words, w)
+		}
+	}
+	if !seen {
+		f.min = r.Min
+	}
+	f.min, f.max = min(f.min, r.Min), max(f.max, r.Max)
+	k.facts[name] = f
+}
+
+// texts puts the limits of all models into the fewest words: the default model's, then where another family differs.
+func texts(c *video.Catalogue) map[string]string {
+	m := c.Model(c.DefaultModel)
+	out := map[string]string{
+		"prompt_characters":          perFamily(c, func(m *video.Model) int { return m.PromptCharacters }),
+		"negative_prompt_characters": perFamily(c, func(m *video.Model) int { return m.NegativePromptCharacters }),
+		"references":                 perFamily(c, func(m *video.Model) int { return m.References.Max }),
+		"reference_videos":           perFamily(c, func(m *video.Model) int { return m.References.Videos }),
+		"duration":                   perFamily(c, func(m *video.Model) int { return m.Duration.Default }),
+		"duration_max":               perFamily(c, func(m *video.Model) int { return m.Duration.Max }),
+		"duration_max_with_video":    perFamily(c, func(m *video.Model) int { return m.Duration.MaxWithVideo }),
+		"resolution":                 m.ResolutionDefault,
+		"counts_videos":              families(c, func(m *video.Model) bool { return m.TruncationCounts == video.CountVideos }),
+		"counts_references":          families(c, func(m *video.Model) bool { return m.TruncationCounts == video.CountReferences }),
+	}
+	for _, field := range []string{"audio", "shot_type", "prompt_extend", "voice_url", "first_frame"} {
+		out["only:"+field] = families(c, func(m *video.Model) bool { return m.Lacks[field] == "" })
+	}
+	return out
+}
+
+// family is the common beginning of models that differ in their limits no more than they must: wan2.6 of wan2.6-r2v-flash.
+func family(m *video.Model) string {
+	name, _, _ := strings.Cut(m.Name, "-")
+	return name
+}
+
+// families names the models for which something holds: by family where it holds for a whole one.
+func families(c *video.Catalogue, holds func(*video.Model) bool) string {
+	var out []string
+	for _, m := range c.Models {
+		whole := !slices.ContainsFunc(c.Models, func(o *video.Model) bool { return family(o) == family(m) && !holds(o) })
+		switch {
+		case whole && !slices.Contains(out, family(m)):
+			out = append(out, family(m))
+		case !whole && holds(m):
+			out = append(out, m.Name)
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// perFamily writes "5000 (wan2.6: 1500)".
+func perFamily(c *video.Catalogue, limit func(*video.Model) int) string {
+	usual := limit(c.Model(c.DefaultModel))
+	text := fmt.Sprint(usual)
+	var seen []int
+	for _, m := range c.Models {
+		if n := limit(m); n != usual && !slices.Contains(seen, n) {
+			seen = append(seen, n)
+			text += fmt.Sprintf(" (%s: %d)", families(c, func(o *video.Model) bool { return limit(o) == n }), n)
+		}
+	}
+	return text
+}
+
+// Describe replaces the {placeholders} of a description by what the catalogue says. It returns an error that names a
+// placeholder which nothing stands for.
+func Describe(c *video.Catalogue, description string) (string, error) {
+	return read(c).describe(description)
+}
+
+func (k known) describe(description string) (string, error) {
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(description, "{")
+		b.WriteString(before)
+		if !found {
+			return b.String(), nil
+		}
+		mark, after, _ := strings.Cut(rest, "}")
+		text, ok := k.texts[mark]
+		if !ok {
+			return "", fmt.Errorf("the catalogue has no text for {%s}", mark)
+		}
+		b.WriteString(text)
+		description = after
+	}
+}

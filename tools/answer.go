@@ -1,0 +1,107 @@
+package tools
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"r2v-mcp/internal/billing"
+	"r2v-mcp/internal/video"
+)
+
+// number shows a decimal as a JSON number, exactly.
+func number(d decimal.Decimal) json.Number { return json.Number(d.String()) }
+
+// stamp shows a time to the second, in UTC.
+func stamp(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return t.UTC().Truncate(time.Second)
+}
+
+type interval struct {
+	Low  json.Number `json:"low"`
+	High json.Number `json:"high"`
+}
+
+func asInterval(i billing.Interval) interval {
+	return interval{Low: number(i.Low), High: number(i.High)}
+}
+
+type costAnswer struct {
+	Low       json.Number `json:"low"`
+	High      json.Number `json:"high"`
+	Currency  string      `json:"currency"`
+	PerSecond json.Number `json:"per_second"`
+}
+
+func asCost(c video.Cost) *costAnswer {
+	return &costAnswer{Low: number(c.Low), High: number(c.High), Currency: c.Currency, PerSecond: number(c.PerSecond)}
+}
+
+// asTaskCost shows what was estimated, and what was billed once the provider has counted. A task that was made elsewhere
+// has no estimate, and without its price there is no bill to show.
+func asTaskCost(t *video.Task) *taskCost {
+	if t.Estimate == nil {
+		return nil
+	}
+	out := &taskCost{
+		Estimated: &interval{Low: number(t.Estimate.Low), High: number(t.Estimate.High)},
+		Currency:  t.Estimate.Currency,
+	}
+	if t.Usage != nil {
+		out.Billed = number(billing.Cost(t.Usage.Duration, t.Estimate.PerSecond))
+	}
+	return out
+}
+
+// truncationWords lists the documented limits as a model reads them: "5, 2.5, 1.65, 1.25, 1 s".
+func truncationWords() string {
+	var limits []string
+	for _, d := range billing.Truncation() {
+		limits = append(limits, d.String())
+	}
+	return strings.Join(limits, ", ") + " s"
+}
+
+// nextStep is the one thing to do now, from a fixed set of sentences.
+func (s *Set) nextStep(t *video.Task) string {
+	wait := int(min(s.MaxWait, 45*time.Second).Seconds())
+	switch {
+	case t.Status.Open():
+		return fmt.Sprintf("Call get_task with task_id %s and wait_seconds %d, again while status is PENDING or RUNNING. Do not call generate_r2v again.", t.ID, wait)
+	case t.Status == video.Succeeded && t.SavedTo != "":
+		return "Done: give the user saved_to, and video_url if they want a link."
+	case t.Status == video.Succeeded:
+		return "Done: give the user video_url and say when it dies."
+	case t.Status == video.Unknown && t.ProviderTaskID == "":
+		return fmt.Sprintf("Nobody knows yet whether this clip was bought: do not buy it again. Tell the user, keep task_id %s, and look for the task in the Model Studio console; its id can be given to get_task.", t.ID)
+	case t.Status == video.Unknown:
+		return "The service has forgotten this task: ids live 24 hours. Look at the bill in the Model Studio console before buying the clip again."
+	case t.Failure != nil && t.Failure.Retryable:
+		return "Nothing was charged. The same request may work later: call generate_r2v with a new idempotency_key."
+	case t.Failure != nil:
+		return "Nothing was charged. Follow error.advice, then call generate_r2v with a new idempotency_key."
+	}
+	return "Nothing was charged. Call generate_r2v with a new idempotency_key if the clip is still wanted."
+}
+
+// refuse turns an error of the task's life into an answer in full.
+func refuse(what string, err error) error {
+	r := &refusal{what: what, charged: video.NotCharged, next: "Nothing was bought. Call again; if it stays like this, tell the user."}
+	if err != nil {
+		r.what += " " + err.Error()
+	}
+	if known, ok := errors.AsType[*video.Error](err); ok {
+		r.charged = known.Charged
+		if known.Advice != "" {
+			r.next = known.Advice
+		}
+	}
+	return r
+}

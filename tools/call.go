@@ -1,0 +1,123 @@
+package tools
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"runtime/debug"
+	"strings"
+
+	"github.com/mark3labs/mcp-go/mcp"
+	"github.com/mark3labs/mcp-go/server"
+
+	"r2v-mcp/internal/video"
+	"r2v-mcp/schema"
+)
+
+// maxArguments bounds the arguments of one call in bytes; pictures may come as base64, five of up to 20 MB each.
+const maxArguments = 160 << 20
+
+// refusal is an answer that says no, in full: clients show a model nothing but its text.
+type refusal struct {
+	what     string          // what is wrong, in a sentence
+	problems []video.Problem // each with what would be right
+	charged  video.Charged
+	next     string // what to do now
+}
+
+func (r *refusal) Error() string {
+	const most = 20
+	var b strings.Builder
+	b.WriteString(r.what)
+	for i, p := range r.problems {
+		if i == most {
+			fmt.Fprintf(&b, "\n- and %d more", len(r.problems)-most)
+			break
+		}
+		b.WriteString("\n- " + p.String())
+	}
+	fmt.Fprintf(&b, "\ncharged: %s\nnext_step: %s", r.charged, r.next)
+	return b.String()
+}
+
+// function is what a tool does, once its arguments are read: problems are those that reading them found.
+type function[In, Out any] func(ctx context.Context, in In, problems []video.Problem, req mcp.CallToolRequest) (*Out, error)
+
+// handler turns a typed function into what the MCP library calls. It reads the arguments, and answers with structured
+// content and the same as text; a refusal or a panic becomes a tool error whose text is complete.
+func handler[In, Out any](do function[In, Out]) server.ToolHandlerFunc {
+	return func(ctx context.Context, req mcp.CallToolRequest) (result *mcp.CallToolResult, err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				result, err = mcp.NewToolResultError(panicked(p)), nil
+			}
+		}()
+		raw, err := rawArguments(req)
+		if err != nil {
+			return mcp.NewToolResultError(err.Error()), nil
+		}
+		in, problems := schema.Read[In](raw)
+		out, err := do(ctx, in, problems, req)
+		if err != nil {
+			return mcp.NewToolResultError(err.Error()), nil
+		}
+		return mcp.NewToolResultStructuredOnly(out), nil
+	}
+}
+
+func rawArguments(req mcp.CallToolRequest) ([]byte, error) {
+	raw := []byte(req.Params.RawArguments)
+	if raw == nil && req.Params.Arguments != nil { // an in-process client hands over values
+		var err error
+		if raw, err = json.Marshal(req.Params.Arguments); err != nil {
+			return nil, &refusal{what: "The arguments are no JSON.", charged: video.NotCharged, next: "Send the arguments as one JSON object."}
+		}
+	}
+	if len(raw) > maxArguments {
+		return nil, &refusal{
+			what:    fmt.Sprintf("The arguments have %d bytes; at most %d are read.", len(raw), maxArguments),
+			charged: video.NotCharged, next: "Give large media as addresses.",
+		}
+	}
+	return raw, nil
+}
+
+// panicked keeps the process alive and the caller informed. The panic's own text may hold anything, so only the place is
+// told.
+func panicked(any) string {
+	place := "unknown"
+	for line := range strings.Lines(string(debug.Stack())) {
+		if name, found := strings.CutPrefix(line, "r2v-mcp/"); found && !strings.Contains(line, "tools.panicked") && !strings.Contains(line, "tools.handler") {
+			place, _, _ = strings.Cut(name, "(")
+			break
+		}
+	}
+	return (&refusal{
+		what: "Internal error in " + place + ": this is a bug of r2v-mcp.", charged: video.ChargedUnknown,
+		next: "Do not repeat a purchase; ask get_task about any task_id you have, and report the bug.",
+	}).Error()
+}
+
+// declare makes a tool of its parts. Every hint is given: what is left out counts as dangerous.
+func declare[In, Out any](d declaration, arguments json.RawMessage, do function[In, Out]) (server.ServerTool, error) {
+	answer, err := schema.Answer[Out]()
+	if err != nil {
+		return server.ServerTool{}, err
+	}
+	return server.ServerTool{
+		Tool: mcp.Tool{
+			Name: d.name, Title: d.title, Description: d.description,
+			RawInputSchema: arguments, RawOutputSchema: answer,
+			Annotations: mcp.ToolAnnotation{
+				Title: d.title, ReadOnlyHint: &d.readOnly, DestructiveHint: &d.destructive,
+				IdempotentHint: &d.idempotent, OpenWorldHint: &d.openWorld,
+			},
+		},
+		Handler: handler(do),
+	}, nil
+}
+
+type declaration struct {
+	name, title, description                     string
+	readOnly, destructive, idempotent, openWorld bool
+}

@@ -1,0 +1,112 @@
+package tools
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+
+	"github.com/mark3labs/mcp-go/mcp"
+	"github.com/mark3labs/mcp-go/server"
+	"github.com/shopspring/decimal"
+
+	"r2v-mcp/internal/video"
+	"r2v-mcp/schema"
+)
+
+// estimateArguments is what the schema of estimate_cost shows: the arguments that change the price. The tool takes any
+// argument of generate_r2v and checks it.
+type estimateArguments struct {
+	References []estimateReference `json:"references"`
+	Model      string              `json:"model,omitempty" catalogue:"models"`
+	Resolution string              `json:"resolution,omitempty" catalogue:"resolutions"`
+	Duration   int                 `json:"duration,omitempty" jsonschema_description:"Default {duration}"`
+	Audio      bool                `json:"audio,omitempty"`
+}
+
+type estimateReference struct {
+	URL     string          `json:"url"`
+	Type    string          `json:"type,omitempty" catalogue:"kinds"`
+	Seconds decimal.Decimal `json:"duration_seconds,omitempty" jsonschema_description:"Clip length; without it the price is a range"`
+}
+
+type estimateAnswer struct {
+	Model           string            `json:"model"`
+	BillableSeconds *billableSeconds  `json:"billable_seconds,omitempty"`
+	TruncationLimit json.Number       `json:"truncation_limit_seconds,omitempty" jsonschema_description:"Billed seconds of each reference video at most"`
+	References      []estimatedAnswer `json:"references,omitempty"`
+	Cost            *costAnswer       `json:"cost,omitempty"`
+	PriceAsOf       string            `json:"price_as_of,omitempty"`
+	PriceSource     string            `json:"price_source,omitempty"`
+	Budget          *budgetAnswer     `json:"budget,omitempty"`
+	Problems        []video.Problem   `json:"problems" jsonschema_description:"What generate_r2v would refuse"`
+	Warnings        []string          `json:"warnings"`
+	Charged         video.Charged     `json:"charged"`
+	NextStep        string            `json:"next_step"`
+}
+
+type billableSeconds struct {
+	Input  interval    `json:"input"`
+	Output json.Number `json:"output"`
+	Total  interval    `json:"total"`
+}
+
+type estimatedAnswer struct {
+	Alias       string     `json:"alias,omitempty"`
+	Type        video.Kind `json:"type,omitempty"`
+	Billable    *interval  `json:"billable_seconds,omitempty"`
+	LengthKnown string     `json:"length_known,omitempty" jsonschema:"enum=given,enum=measured,enum=unknown"`
+}
+
+type budgetAnswer struct {
+	PerTask  json.Number `json:"per_task"`
+	Currency string      `json:"currency"`
+	Exceeded bool        `json:"exceeded"`
+}
+
+func (s *Set) estimate(_ context.Context, in generateArguments, problems []video.Problem, _ mcp.CallToolRequest) (*estimateAnswer, error) {
+	q := s.quote(in, problems)
+	if strings.TrimSpace(in.Prompt) == "" {
+		q.forgive("prompt") // a price can be asked for before there is a prompt
+	}
+	out := &estimateAnswer{
+		Model: q.report.Request.Model, Problems: q.problems(), Warnings: q.warnings(), Charged: video.NotCharged,
+		NextStep: "If the price is agreed, call generate_r2v once with the same arguments and max_cost.",
+	}
+	if len(out.Problems) > 0 {
+		out.NextStep = "Correct the problems and call estimate_cost again; generate_r2v would refuse this."
+	}
+	if q.estimate == nil {
+		return out, nil
+	}
+	e, price := q.estimate, q.report.Price
+	out.BillableSeconds = &billableSeconds{
+		Input: asInterval(e.Input), Output: number(decimal.NewFromInt(int64(q.report.Request.Duration))), Total: asInterval(e.Total),
+	}
+	if len(e.Clips) > 0 {
+		out.TruncationLimit = number(e.Limit)
+	}
+	out.References = q.references()
+	out.Cost = asCost(q.cost())
+	out.PriceAsOf, out.PriceSource = price.AsOf, s.Catalogue.SourceText(price)
+	if s.BudgetPerTask != nil {
+		out.Budget = &budgetAnswer{PerTask: number(*s.BudgetPerTask), Currency: price.Currency, Exceeded: e.Cost.High.GreaterThan(*s.BudgetPerTask)}
+	}
+	return out, nil
+}
+
+func (s *Set) estimateCost() (server.ServerTool, error) {
+	arguments, err := schema.Arguments[estimateArguments](s.Catalogue)
+	if err != nil {
+		return server.ServerTool{}, err
+	}
+	description, err := schema.Describe(s.Catalogue, `Checks a generate_r2v request (takes any of its arguments) and tells its price. Free.
+Price = (billable input + output seconds) x price per second. Images are free. Each reference video bills its length, cut to `+
+		truncationWords()+` when 1, 2, 3, 4, 5 references count: videos only on {counts_videos}, videos and images on {counts_references}.`)
+	if err != nil {
+		return server.ServerTool{}, err
+	}
+	return declare(declaration{
+		name: "estimate_cost", title: "Estimate the cost of a video clip", description: description,
+		readOnly: true, idempotent: true,
+	}, arguments, s.estimate)
+}

@@ -1,0 +1,132 @@
+package tools
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/mark3labs/mcp-go/mcp"
+	"github.com/mark3labs/mcp-go/server"
+	"github.com/shopspring/decimal"
+
+	"r2v-mcp/internal/video"
+	"r2v-mcp/schema"
+)
+
+// generateArguments is one request for both wire forms, and the guards of the person who pays.
+type generateArguments struct {
+	Prompt         string              `json:"prompt" jsonschema_description:"Max {prompt_characters} characters. Name the references: Image 1, Video 1 counted apart (wan2.6: character1, character2 in list order)"`
+	References     []referenceArgument `json:"references" jsonschema_description:"1-{references} images and videos with one subject each (videos: max {reference_videos}), plus one first_frame ({only:first_frame})"`
+	Model          string              `json:"model,omitempty" catalogue:"models"`
+	Resolution     string              `json:"resolution,omitempty" catalogue:"resolutions" jsonschema_description:"Default {resolution}; 720P is cheaper"`
+	Ratio          string              `json:"ratio,omitempty" catalogue:"ratios"`
+	Duration       *int                `json:"duration,omitempty" catalogue:"duration" jsonschema_description:"Seconds, default {duration}; max {duration_max}, with a reference video {duration_max_with_video}"`
+	NegativePrompt string              `json:"negative_prompt,omitempty" jsonschema_description:"Max {negative_prompt_characters} characters"`
+	ShotType       string              `json:"shot_type,omitempty" catalogue:"shot_types" jsonschema_description:"{only:shot_type} only"`
+	Audio          *bool               `json:"audio,omitempty" jsonschema_description:"{only:audio} only; false is cheaper"`
+	PromptExtend   *bool               `json:"prompt_extend,omitempty" jsonschema_description:"{only:prompt_extend} only: rewrite the prompt (default true)"`
+	Watermark      *bool               `json:"watermark,omitempty"`
+	Seed           *int64              `json:"seed,omitempty" catalogue:"seed"`
+	MaxCost        *decimal.Decimal    `json:"max_cost,omitempty" jsonschema_description:"Refuse if the highest estimate is above this"`
+	IdempotencyKey string              `json:"idempotency_key,omitempty" jsonschema_description:"The same key returns the same task"`
+}
+
+type referenceArgument struct {
+	URL      string           `json:"url" jsonschema_description:"Public http(s) address"`
+	Type     string           `json:"type,omitempty" catalogue:"kinds" jsonschema_description:"Needed if the file ending does not tell"`
+	VoiceURL string           `json:"voice_url,omitempty" jsonschema_description:"wav or mp3, {only:voice_url} only"`
+	Seconds  *decimal.Decimal `json:"duration_seconds,omitempty" jsonschema_description:"Video length, for an exact price"`
+}
+
+// SetShort takes a reference as the wan2.6 API does: a plain address.
+func (r *referenceArgument) SetShort(url string) { r.URL = url }
+
+func (in *generateArguments) request() video.Request {
+	req := video.Request{
+		Model: in.Model, Prompt: in.Prompt, NegativePrompt: in.NegativePrompt, Resolution: in.Resolution, Ratio: in.Ratio,
+		ShotType: in.ShotType, Audio: in.Audio, PromptExtend: in.PromptExtend,
+		Watermark: in.Watermark, Seed: in.Seed,
+	}
+	if in.Duration != nil {
+		req.Duration = *in.Duration
+	}
+	for _, ref := range in.References {
+		req.References = append(req.References, video.Reference{
+			URL: strings.TrimSpace(ref.URL), Kind: video.Kind(ref.Type), VoiceURL: strings.TrimSpace(ref.VoiceURL), Seconds: ref.Seconds,
+		})
+	}
+	return req
+}
+
+type generateAnswer struct {
+	TaskID         string            `json:"task_id"`
+	ProviderTaskID string            `json:"provider_task_id,omitempty"`
+	Status         string            `json:"status" jsonschema:"enum=PENDING,enum=RUNNING,enum=SUCCEEDED,enum=FAILED,enum=CANCELED,enum=UNKNOWN"`
+	Model          string            `json:"model"`
+	References     []referenceAnswer `json:"references"`
+	Cost           *costAnswer       `json:"cost,omitempty" jsonschema_description:"The estimate"`
+	IdempotencyKey string            `json:"idempotency_key"`
+	Replayed       bool              `json:"replayed" jsonschema_description:"True: nothing new was bought"`
+	Charged        string            `json:"charged" jsonschema:"enum=no,enum=yes,enum=unknown" jsonschema_description:"A task is charged when it succeeds"`
+	ExpiresAt      time.Time         `json:"expires_at"`
+	PollAfter      int               `json:"poll_after_seconds"`
+	Warnings       []string          `json:"warnings"`
+	NextStep       string            `json:"next_step"`
+}
+
+type referenceAnswer struct {
+	Alias string `json:"alias,omitempty"`
+	Type  string `json:"type"`
+}
+
+func (s *Set) generate(ctx context.Context, in generateArguments, problems []video.Problem, _ mcp.CallToolRequest) (*generateAnswer, error) {
+	q := s.quote(in, problems)
+	q.checkGuards(in, s.BudgetPerTask)
+	if found := q.problems(); len(found) > 0 {
+		return nil, &refusal{
+			what: fmt.Sprintf("Refused before anything was sent: %d problem(s).", len(found)), problems: found, charged: video.NotCharged,
+			next: "Correct the arguments and call generate_r2v again; estimate_cost checks a request without buying it.",
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, &refusal{what: "The call was cancelled before anything was sent.", charged: video.NotCharged, next: "Call generate_r2v again if the clip is still wanted."}
+	}
+	cost := q.cost()
+	task, replayed, err := s.Tasks.Create(ctx, video.Order{Request: q.report.Request, Estimate: cost, IdempotencyKey: in.IdempotencyKey})
+	if err != nil {
+		return nil, refuse("The clip was not bought.", err)
+	}
+	return s.bought(task, replayed, q), nil
+}
+
+func (s *Set) bought(task video.Task, replayed bool, q *quote) *generateAnswer {
+	out := &generateAnswer{
+		TaskID: task.ID, ProviderTaskID: task.ProviderTaskID, Status: string(task.Status), Model: task.Request.Model,
+		Cost: asCost(q.cost()), IdempotencyKey: task.IdempotencyKey, Replayed: replayed, Charged: string(task.Charged()),
+		ExpiresAt: stamp(task.ExpiresAt()), Warnings: q.warnings(), NextStep: s.nextStep(&task),
+	}
+	for _, ref := range q.references() {
+		out.References = append(out.References, referenceAnswer{Alias: ref.Alias, Type: string(ref.Type)})
+	}
+	if task.Status.Open() {
+		out.PollAfter = int(s.PollInterval.Seconds())
+	}
+	if replayed {
+		out.Warnings = append(out.Warnings, "this is the task of an earlier, equal request; nothing new was bought: to buy the same clip again, give a new idempotency_key")
+	}
+	return out
+}
+
+func (s *Set) generateR2V() (server.ServerTool, error) {
+	arguments, err := schema.Arguments[generateArguments](s.Catalogue)
+	if err != nil {
+		return server.ServerTool{}, err
+	}
+	return declare(declaration{
+		name: "generate_r2v", title: "Buy a video clip",
+		description: `Buys a reference-to-video clip: people or things from your images and videos act in a new video. Costs money: call estimate_cost first, and set max_cost.
+Answers at once with task_id, valid 24 h; the clip takes 1-5 minutes: wait with get_task. Never call again to check or after a timeout; to repeat a lost call, use the same idempotency_key.`,
+		openWorld: true,
+	}, arguments, s.generate)
+}

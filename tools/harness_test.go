@@ -1,0 +1,202 @@
+package tools_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mark3labs/mcp-go/client"
+	"github.com/mark3labs/mcp-go/client/transport"
+	"github.com/mark3labs/mcp-go/mcp"
+	"github.com/shopspring/decimal"
+	"github.com/stretchr/testify/require"
+
+	"r2v-mcp/dashscope"
+	"r2v-mcp/internal/egress"
+	"r2v-mcp/internal/ledger"
+	"r2v-mcp/internal/provider"
+	"r2v-mcp/internal/serve"
+	"r2v-mcp/internal/simulator"
+	"r2v-mcp/internal/tracker"
+	"r2v-mcp/internal/video"
+	"r2v-mcp/tools"
+)
+
+// world is an MCP client, our server, and a service behind it that speaks text over a socket.
+type world struct {
+	t        *testing.T
+	client   *client.Client
+	upstream *httptest.Server
+	saveDir  string
+}
+
+type options struct {
+	region  string
+	handler http.Handler // instead of the simulator
+	noKey   bool
+	key     string
+	budget  string
+}
+
+const simulatedKey = "sk-canary-5f1d0c"
+
+func newWorld(t *testing.T, o options) *world {
+	t.Helper()
+	w := &world{t: t, saveDir: t.TempDir()}
+	handler := o.handler
+	if handler == nil {
+		handler = simulator.New(simulator.Options{Speed: 2000, APIKey: simulatedKey})
+	}
+	w.upstream = httptest.NewServer(handler)
+	t.Cleanup(w.upstream.Close)
+	w.connect(w.set(o))
+	return w
+}
+
+func (w *world) set(o options) *tools.Set {
+	catalogue, err := video.BuiltIn()
+	require.NoError(w.t, err)
+	door, err := egress.NewClient([]string{w.upstream.Listener.Addr().String()})
+	require.NoError(w.t, err)
+	region, key := o.region, o.key
+	if region == "" {
+		region = "simulator"
+	}
+	if key == "" {
+		key = simulatedKey
+	}
+	c, err := dashscope.New(dashscope.Config{BaseURL: w.upstream.URL + "/api/v1", APIKey: key, Region: region})
+	require.NoError(w.t, err)
+	tasks := &tracker.Tracker{
+		Provider: provider.NewDashScope(c, catalogue), Ledger: ledger.NewMemory(10 * time.Minute),
+		Saver: tracker.Folder{Dir: w.saveDir, Client: door}, PollInterval: 100 * time.Millisecond,
+	}
+	if o.noKey {
+		tasks.Provider = provider.WithoutKey{}
+	}
+	set := &tools.Set{Catalogue: catalogue, Region: region, Tasks: tasks, MaxWait: 50 * time.Second, PollInterval: 15 * time.Second}
+	if o.budget != "" {
+		d := decimal.RequireFromString(o.budget)
+		set.BudgetPerTask = &d
+	}
+	return set
+}
+
+// connect joins a real MCP client and the server by pipes, as stdio does.
+func (w *world) connect(set *tools.Set) {
+	all, err := set.All()
+	require.NoError(w.t, err)
+	fromClient, toServer := io.Pipe()
+	fromServer, toClient := io.Pipe()
+	ctx, stop := context.WithCancel(w.t.Context())
+	served := make(chan error, 1)
+	go func() {
+		served <- serve.Stdio(ctx, serve.NewServer("test", set.Instructions(), all), fromClient, toClient, log.New(io.Discard, "", 0))
+	}()
+	w.client = client.NewClient(transport.NewIO(fromServer, toServer, io.NopCloser(strings.NewReader(""))))
+	require.NoError(w.t, w.client.Start(ctx))
+	w.t.Cleanup(func() {
+		toServer.Close()
+		stop()
+		require.NoError(w.t, <-served)
+		toClient.Close()
+	})
+	var hello mcp.InitializeRequest
+	hello.Params.ProtocolVersion = mcp.LATEST_PROTOCOL_VERSION
+	hello.Params.ClientInfo = mcp.Implementation{Name: "test", Version: "1"}
+	_, err = w.client.Initialize(ctx, hello)
+	require.NoError(w.t, err)
+}
+
+type arguments map[string]any
+
+// call calls a tool and returns its text and whether it is an error.
+func (w *world) call(tool string, arguments any) (text string, isError bool) {
+	w.t.Helper()
+	var req mcp.CallToolRequest
+	req.Params.Name, req.Params.Arguments = tool, arguments
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	result, err := w.client.CallTool(ctx, req)
+	require.NoError(w.t, err)
+	require.NotEmpty(w.t, result.Content)
+	content, ok := result.Content[0].(mcp.TextContent)
+	require.True(w.t, ok, "the first content is text")
+	if !result.IsError {
+		structured, err := json.Marshal(result.StructuredContent)
+		require.NoError(w.t, err)
+		require.JSONEq(w.t, string(structured), content.Text, "structured content and text say the same")
+	}
+	return content.Text, result.IsError
+}
+
+// answer calls a tool that must succeed and returns its structured answer.
+func (w *world) answer(tool string, arguments any) map[string]any {
+	w.t.Helper()
+	text, isError := w.call(tool, arguments)
+	require.False(w.t, isError, text)
+	return decode(w.t, text)
+}
+
+func decode(t *testing.T, text string) map[string]any {
+	t.Helper()
+	out := map[string]any{}
+	dec := json.NewDecoder(strings.NewReader(text))
+	dec.UseNumber()
+	require.NoError(t, dec.Decode(&out))
+	return out
+}
+
+// refusal calls a tool that must say no in full, without spending anything or telling upstream.
+func (w *world) refusal(tool string, arguments any) string {
+	w.t.Helper()
+	text, isError := w.call(tool, arguments)
+	require.True(w.t, isError, text)
+	require.Contains(w.t, text, "charged: no\n")
+	require.Contains(w.t, text, "next_step: ")
+	require.NotContains(w.t, text, simulatedKey)
+	require.Zero(w.t, w.created(), "nothing may reach the service")
+	return text
+}
+
+// created counts the creates that reached the simulator.
+func (w *world) created() int {
+	w.t.Helper()
+	var counters map[string]int
+	w.control("/control/counters", &counters)
+	return counters["create"]
+}
+
+func (w *world) control(path string, into any) {
+	w.t.Helper()
+	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, w.upstream.URL+path, nil)
+	require.NoError(w.t, err)
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(w.t, err)
+	defer resp.Body.Close()
+	require.Equal(w.t, http.StatusOK, resp.StatusCode)
+	require.NoError(w.t, json.NewDecoder(resp.Body).Decode(into))
+}
+
+// path walks into a structured answer: path(a, "cost", "high").
+func path(a any, keys ...string) any {
+	for _, k := range keys {
+		m, ok := a.(map[string]any)
+		if !ok {
+			return nil
+		}
+		a = m[k]
+	}
+	return a
+}
+
+// on returns the same world for a subtest.
+func (w *world) on(t *testing.T) *world {
+	return &world{t: t, client: w.client, upstream: w.upstream, saveDir: w.saveDir}
+}

@@ -1,0 +1,285 @@
+package tools_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/mark3labs/mcp-go/mcp"
+	"github.com/stretchr/testify/require"
+)
+
+// The main job: estimate, create, follow, keep.
+func TestMainJob(t *testing.T) {
+	w := newWorld(t, options{})
+	request := arguments{
+		"model": "wan2.6-r2v-flash", "prompt": "character1 dances with character2", "resolution": "720P", "ratio": "9:16", "duration": 3, "audio": false,
+		"references": refs(ref(clip8, "", "duration_seconds", 8), picture), "max_cost": 1, "idempotency_key": "order-1",
+	}
+	estimate := w.answer("estimate_cost", request)
+	created := w.answer("generate_r2v", request)
+	require.Equal(t, "PENDING", created["status"])
+	require.Equal(t, "no", created["charged"])
+	require.Equal(t, false, created["replayed"])
+	require.Equal(t, "order-1", created["idempotency_key"])
+	require.Equal(t, path(estimate, "cost", "high"), path(created, "cost", "high"))
+	require.Equal(t, []any{map[string]any{"alias": "character1", "type": "video"}, map[string]any{"alias": "character2", "type": "image"}}, created["references"])
+	require.Contains(t, created["next_step"], created["task_id"])
+	expires, err := time.Parse(time.RFC3339, created["expires_at"].(string))
+	require.NoError(t, err)
+	require.WithinDuration(t, time.Now().Add(24*time.Hour), expires, time.Minute)
+
+	task := w.answer("get_task", arguments{"task_id": created["task_id"], "wait_seconds": 20})
+	require.Equal(t, "SUCCEEDED", task["status"])
+	require.Equal(t, "yes", task["charged"])
+	require.Equal(t, path(estimate, "cost", "high"), path(task, "cost", "billed"))
+	require.Equal(t, "720*1280", path(task, "usage", "size"))
+	saved := task["saved_to"].(string)
+	require.Equal(t, w.saveDir, filepath.Dir(saved))
+	data, err := os.ReadFile(saved)
+	require.NoError(t, err)
+	require.Equal(t, "ftyp", string(data[4:8]))
+	files, err := os.ReadDir(w.saveDir)
+	require.NoError(t, err)
+	require.Len(t, files, 1, "no half files are left")
+
+	again := w.answer("get_task", arguments{"task_id": task["provider_task_id"]})
+	require.Equal(t, created["task_id"], again["task_id"], "the provider's id finds the same task")
+}
+
+func TestSameKeyNeverBuysTwice(t *testing.T) {
+	w := newWorld(t, options{})
+	request := wan27(arguments{"idempotency_key": "k1"})
+	first := w.answer("generate_r2v", request)
+	second := w.answer("generate_r2v", request)
+	require.Equal(t, first["task_id"], second["task_id"])
+	require.Equal(t, true, second["replayed"])
+	spelled := w.answer("generate_r2v", wan27(arguments{"idempotency_key": "k1", "resolution": "1080P", "duration": "5"}))
+	require.Equal(t, first["task_id"], spelled["task_id"], "defaults spelled out are the same request")
+
+	text, isError := w.call("generate_r2v", wan27(arguments{"idempotency_key": "k1", "seed": 7}))
+	require.True(t, isError)
+	require.Contains(t, text, "IdempotencyKeyReused")
+	require.Contains(t, text, first["task_id"])
+	require.Contains(t, text, "charged: no")
+	require.Equal(t, 1, w.created())
+}
+
+func TestSameRequestWithinTheWindowIsNotBoughtAgain(t *testing.T) {
+	w := newWorld(t, options{})
+	first := w.answer("generate_r2v", wan27(nil))
+	second := w.answer("generate_r2v", wan27(nil))
+	require.Equal(t, first["task_id"], second["task_id"])
+	require.Equal(t, true, second["replayed"])
+	require.Contains(t, second["warnings"].([]any)[0], "new idempotency_key")
+	require.NotEqual(t, first["task_id"], w.answer("generate_r2v", wan27(arguments{"seed": 1}))["task_id"], "another seed is another request")
+	require.NotEqual(t, first["task_id"], w.answer("generate_r2v", wan27(arguments{"idempotency_key": "another"}))["task_id"], "a key buys another")
+	require.Equal(t, 3, w.created())
+}
+
+func TestManyCallsWithOneKeyBuyOnce(t *testing.T) {
+	w := newWorld(t, options{})
+	ids := make([]any, 100)
+	var wait sync.WaitGroup
+	for i := range ids {
+		wait.Go(func() {
+			var req mcp.CallToolRequest
+			req.Params.Name, req.Params.Arguments = "generate_r2v", wan27(arguments{"idempotency_key": "k"})
+			if result, err := w.client.CallTool(t.Context(), req); err == nil && !result.IsError {
+				ids[i] = path(result.StructuredContent, "provider_task_id")
+			}
+		})
+	}
+	wait.Wait()
+	for _, id := range ids {
+		require.NotNil(t, id)
+		require.Equal(t, ids[0], id)
+	}
+	require.Equal(t, 1, w.created())
+}
+
+// Faults are ordered in the prompt; each says what must become of the purchase.
+func TestWhatBecomesOfAPurchase(t *testing.T) {
+	for _, tt := range []struct {
+		fault   string
+		creates int
+		charged string // "" where a task comes of it
+		want    string
+	}{
+		{"drop-after", 1, "unknown", "do not buy it again"},
+		{"drop-before", 1, "unknown", "do not buy it again"},
+		{"503", 1, "unknown", "do not buy it again"},
+		{"503-after", 1, "unknown", "do not buy it again"},
+		{"html-502", 1, "unknown", "do not buy it again"},
+		{"empty-200", 1, "unknown", "do not buy it again"},
+		{"truncated-200", 1, "unknown", "do not buy it again"},
+		{"garbage-200", 1, "unknown", "do not buy it again"},
+		{"throttled x2", 3, "", "PENDING"},
+		{"burst x1", 2, "", "PENDING"},
+		{"allocation-quota", 1, "no", "Throttling.AllocationQuota"},
+		{"arrearage", 1, "no", "Arrearage"},
+		{"data-inspection", 1, "no", "content check"},
+		{"redirect-307", 1, "no", "HTTP 307"},
+	} {
+		t.Run(tt.fault, func(t *testing.T) {
+			w := newWorld(t, options{})
+			request := wan27(arguments{"prompt": "Image 1 [[fault:" + tt.fault + "]]", "idempotency_key": "k"})
+			text, isError := w.call("generate_r2v", request)
+			require.Contains(t, text, tt.want)
+			require.Equal(t, tt.creates, w.created())
+			require.NotContains(t, text, simulatedKey)
+			if tt.charged == "no" {
+				require.True(t, isError)
+				require.Contains(t, text, "charged: no")
+				return
+			}
+			require.False(t, isError)
+			if tt.charged == "unknown" {
+				answer := decode(t, text)
+				require.Equal(t, "unknown", answer["charged"])
+				require.Equal(t, "UNKNOWN", answer["status"])
+				require.Equal(t, answer["task_id"], w.answer("generate_r2v", request)["task_id"], "the same key asks about it and buys nothing")
+				require.Equal(t, tt.creates, w.created())
+				require.Equal(t, "unknown", w.answer("get_task", arguments{"task_id": answer["task_id"]})["charged"])
+			}
+		})
+	}
+}
+
+// A server that reads a create and hangs up, told apart from the simulator: it counts for itself.
+func TestOneCreateArrivesWhenTheConnectionBreaks(t *testing.T) {
+	var creates atomic.Int32
+	w := newWorld(t, options{handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		creates.Add(1)
+		panic(http.ErrAbortHandler)
+	})})
+	answer := w.answer("generate_r2v", wan27(nil))
+	require.Equal(t, "unknown", answer["charged"])
+	require.EqualValues(t, 1, creates.Load())
+}
+
+func TestRefusedPurchaseMayBeTriedAgainWithItsKey(t *testing.T) {
+	w := newWorld(t, options{})
+	request := wan27(arguments{"prompt": "Image 1 [[fault:arrearage x1]]", "idempotency_key": "k"})
+	text, isError := w.call("generate_r2v", request)
+	require.True(t, isError, text)
+	answer := w.answer("generate_r2v", request)
+	require.Equal(t, false, answer["replayed"])
+	require.Equal(t, 2, w.created())
+}
+
+// A client that hangs up does not stop a purchase: its id is recorded all the same.
+func TestHangUpDuringACreate(t *testing.T) {
+	release := make(chan struct{})
+	arrived := make(chan struct{})
+	w := newWorld(t, options{handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		close(arrived)
+		<-release
+		rw.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(rw, `{"output":{"task_status":"PENDING","task_id":"the-id"},"request_id":"r"}`)
+	})})
+	ctx, hangUp := context.WithCancel(t.Context())
+	var req mcp.CallToolRequest
+	req.Params.Name, req.Params.Arguments = "generate_r2v", wan27(arguments{"idempotency_key": "k"})
+	gone := make(chan struct{})
+	go func() { defer close(gone); _, _ = w.client.CallTool(ctx, req) }()
+	<-arrived
+	hangUp()
+	<-gone
+	close(release)
+	answer := w.answer("generate_r2v", req.Params.Arguments)
+	require.Equal(t, "the-id", answer["provider_task_id"])
+	require.Equal(t, true, answer["replayed"])
+}
+
+func TestFailedTaskTellsWhatToDo(t *testing.T) {
+	w := newWorld(t, options{})
+	created := w.answer("generate_r2v", wan27(arguments{"prompt": "Image 1 [[fault:fail-data-inspection]]"}))
+	task := w.answer("get_task", arguments{"task_id": created["task_id"], "wait_seconds": 20})
+	require.Equal(t, "FAILED", task["status"])
+	require.Equal(t, "no", task["charged"])
+	require.Equal(t, "DataInspectionFailed", path(task, "error", "code"))
+	require.Contains(t, path(task, "error", "advice"), "change the prompt or the references")
+	require.Equal(t, false, path(task, "error", "retryable"))
+	require.NotContains(t, task, "saved_to")
+}
+
+func TestClipThatCannotBeSavedIsStillGiven(t *testing.T) {
+	for _, fault := range []string{"short-clip", "expired-link"} {
+		t.Run(fault, func(t *testing.T) {
+			w := newWorld(t, options{})
+			created := w.answer("generate_r2v", wan27(arguments{"prompt": "Image 1 [[fault:" + fault + "]]"}))
+			task := w.answer("get_task", arguments{"task_id": created["task_id"], "wait_seconds": 1})
+			for i := 0; i < 20 && task["status"] != "SUCCEEDED"; i++ {
+				task = w.answer("get_task", arguments{"task_id": created["task_id"], "wait_seconds": 1})
+			}
+			require.Equal(t, "SUCCEEDED", task["status"])
+			require.NotEmpty(t, task["video_url"])
+			require.NotContains(t, task, "saved_to")
+			require.Contains(t, task["warnings"].([]any)[0], "not saved yet")
+			files, err := os.ReadDir(w.saveDir)
+			require.NoError(t, err)
+			require.Empty(t, files, "no broken file is left")
+		})
+	}
+}
+
+func TestLookingDoesNotLoseATask(t *testing.T) {
+	w := newWorld(t, options{})
+	created := w.answer("generate_r2v", wan27(arguments{"prompt": "Image 1 [[fault:invalid-api-key@get]]"}))
+	task := w.answer("get_task", arguments{"task_id": created["task_id"], "wait_seconds": 0})
+	require.Equal(t, created["task_id"], task["task_id"])
+	require.Contains(t, task["warnings"].([]any)[0], "InvalidApiKey")
+}
+
+func TestTaskMadeElsewhereIsFound(t *testing.T) {
+	w := newWorld(t, options{})
+	created := w.answer("generate_r2v", wan27(nil))
+	elsewhere := &world{t: t, upstream: w.upstream, saveDir: t.TempDir()}
+	elsewhere.connect(elsewhere.set(options{}))
+	task := elsewhere.answer("get_task", arguments{"task_id": created["provider_task_id"], "wait_seconds": 20})
+	require.Equal(t, "SUCCEEDED", task["status"])
+	require.NotEqual(t, created["task_id"], task["task_id"])
+	require.NotContains(t, task, "cost", "what it was to cost is not known here")
+	require.NotEmpty(t, task["saved_to"])
+}
+
+func TestTaskThatIsNotThere(t *testing.T) {
+	w := newWorld(t, options{})
+	for _, id := range []string{"r2v-nobody", "4909100c-7b5a-9f92-bfe5-000000000000"} {
+		text := w.refusal("get_task", arguments{"task_id": id})
+		require.Contains(t, text, "TaskNotFound")
+		require.Contains(t, text, id)
+	}
+}
+
+func TestWrongKeySaysWhichRegionWasAsked(t *testing.T) {
+	w := newWorld(t, options{key: "sk-of-another-region"})
+	text, isError := w.call("generate_r2v", wan27(nil))
+	require.True(t, isError)
+	for _, part := range []string{"InvalidApiKey", "region simulator", "another region", "charged: no"} {
+		require.Contains(t, text, part)
+	}
+	require.NotContains(t, text, "sk-of-another-region")
+}
+
+func TestServiceThatCannotBeReached(t *testing.T) {
+	w := newWorld(t, options{})
+	w.upstream.Close()
+	start := time.Now()
+	text, isError := w.call("generate_r2v", wan27(nil))
+	require.True(t, isError)
+	require.Contains(t, text, "could not be reached")
+	require.Contains(t, text, "charged: no")
+	require.Less(t, time.Since(start), 45*time.Second)
+	require.NotContains(t, strings.ToLower(text), "unknown")
+}
