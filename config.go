@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/agnivade/levenshtein"
+	"github.com/sethvargo/go-envconfig"
+	"github.com/shopspring/decimal"
+
+	"r2v-mcp/dashscope"
+	"r2v-mcp/internal/video"
+)
+
+// Config is all that the environment decides, read once and checked.
+type Config struct {
+	APIKey          string           `env:"DASHSCOPE_API_KEY" desc:"the Model Studio key; without it only estimates work"`
+	Region          string           `env:"DASHSCOPE_REGION, default=singapore" desc:"the key's region: singapore, virginia, beijing; simulator for the built-in one"`
+	BaseURL         string           `env:"DASHSCOPE_HTTP_BASE_URL" desc:"full base ending in /api/v1, for workspace hosts and gateways" shown:"by region"`
+	Workspace       string           `env:"DASHSCOPE_WORKSPACE_ID" desc:"sent as X-DashScope-WorkSpace"`
+	DataDir         string           `env:"R2V_DATA_DIR" desc:"what the program keeps" shown:"the user's data folder + /r2v-mcp"`
+	SaveDir         string           `env:"R2V_SAVE_DIR" desc:"where clips are saved; off saves none" shown:"videos in R2V_DATA_DIR"`
+	BudgetPerTask   *decimal.Decimal `env:"R2V_BUDGET_PER_TASK, noinit" desc:"refuse a clip that may cost more, in the account's currency" shown:"none"`
+	DuplicateWindow time.Duration    `env:"R2V_DUPLICATE_WINDOW, default=10m" desc:"the same request within it is not bought again"`
+	MaxWait         time.Duration    `env:"R2V_MAX_WAIT, default=50s" desc:"upper bound of get_task's wait_seconds"`
+	PollInterval    time.Duration    `env:"R2V_POLL_INTERVAL, default=15s" desc:"how often an open task is looked at upstream"`
+	EgressAllow     []string         `env:"R2V_EGRESS_ALLOW" desc:"CIDR prefixes or hosts that may be reached although not public, separated by commas" shown:"none"`
+	PricesFile      string           `env:"R2V_PRICES_FILE" desc:"a catalogue of models and prices to use instead" shown:"built in"`
+	LogLevel        string           `env:"R2V_LOG_LEVEL, default=info" desc:"debug, info, warn or error; logs go to stderr"`
+}
+
+// readConfig reads the environment, given as KEY=value lines. It refuses what it does not understand and names the
+// variable: a budget with a spelling mistake in its name must not pass for no budget.
+func readConfig(ctx context.Context, environ []string, c *video.Catalogue) (*Config, error) {
+	lookup := map[string]string{}
+	for _, line := range environ {
+		if key, value, _ := strings.Cut(line, "="); strings.TrimSpace(value) != "" {
+			lookup[key] = strings.TrimSpace(value) // clients pass "" for what their user left open
+		}
+	}
+	if err := refuseUnknown(lookup); err != nil {
+		return nil, err
+	}
+	cfg := &Config{}
+	if err := envconfig.ProcessWith(ctx, &envconfig.Config{Target: cfg, Lookuper: envconfig.MapLookuper(lookup)}); err != nil {
+		return nil, fmt.Errorf("environment: %w", err)
+	}
+	return cfg, errors.Join(cfg.fill(), cfg.verify(c))
+}
+
+// refuseUnknown finds variables of ours that nobody reads.
+func refuseUnknown(env map[string]string) error {
+	known := variables()
+	var errs []error
+	for key := range env {
+		if !strings.HasPrefix(key, "R2V_") || strings.HasPrefix(key, "R2V_TEST_") || slices.Contains(known, key) {
+			continue
+		}
+		near := slices.MinFunc(known, func(a, b string) int {
+			return levenshtein.ComputeDistance(key, a) - levenshtein.ComputeDistance(key, b)
+		})
+		if levenshtein.ComputeDistance(key, near) <= 3 {
+			errs = append(errs, fmt.Errorf("%s is not a setting; did you mean %s?", key, near))
+		} else {
+			errs = append(errs, fmt.Errorf("%s is not a setting of this version; the settings are %s", key, strings.Join(known, ", ")))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// variables lists the names of all settings.
+func variables() []string {
+	var names []string
+	for _, s := range settings() {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+type setting struct{ name, shown, description string }
+
+// settings describes every variable for the README and for errors; there is no other list.
+func settings() []setting {
+	var out []setting
+	t := reflect.TypeFor[Config]()
+	for i := range t.NumField() {
+		tag := t.Field(i).Tag
+		name, options, _ := strings.Cut(tag.Get("env"), ", ")
+		s := setting{name: name, shown: tag.Get("shown"), description: tag.Get("desc")}
+		if value, ok := strings.CutPrefix(options, "default="); ok {
+			s.shown = value
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// fill works out the settings that depend on others.
+func (c *Config) fill() error {
+	if c.DataDir == "" {
+		dir, err := userDataDir()
+		if err != nil {
+			return fmt.Errorf("R2V_DATA_DIR: no folder for user data is known here, so it must be set: %w", err)
+		}
+		c.DataDir = filepath.Join(dir, "r2v-mcp")
+	}
+	if c.SaveDir == "" {
+		c.SaveDir = filepath.Join(c.DataDir, "videos")
+	}
+	if c.BaseURL == "" && c.Region == "simulator" {
+		c.BaseURL = "http://" + simulatorAddr + "/api/v1"
+	}
+	if c.BaseURL == "" {
+		c.BaseURL, _ = dashscope.BaseURL(c.Region)
+	}
+	return nil
+}
+
+func (c *Config) verify(catalogue *video.Catalogue) error {
+	var errs []error
+	bad := func(name, format string, args ...any) {
+		errs = append(errs, fmt.Errorf(name+": "+format, args...))
+	}
+	if catalogue.Region(c.Region) == nil {
+		bad("DASHSCOPE_REGION", "%q is not one of %s", c.Region, strings.Join(catalogue.RegionNames(), ", "))
+	}
+	if strings.ContainsAny(c.APIKey, "${} \t\r\n") {
+		bad("DASHSCOPE_API_KEY", "it holds blanks or looks like a placeholder that was not replaced")
+	}
+	if _, err := dashscope.New(dashscope.Config{BaseURL: c.BaseURL, APIKey: "checked"}); c.BaseURL != "" && err != nil {
+		bad("DASHSCOPE_HTTP_BASE_URL", "%v", err)
+	}
+	if c.BudgetPerTask != nil && !c.BudgetPerTask.IsPositive() {
+		bad("R2V_BUDGET_PER_TASK", "%s is not above 0", c.BudgetPerTask)
+	}
+	within := func(name string, d, low, high time.Duration) {
+		if d < low || d > high {
+			bad(name, "%s is not between %s and %s", d, low, high)
+		}
+	}
+	within("R2V_DUPLICATE_WINDOW", c.DuplicateWindow, 0, 24*time.Hour)
+	within("R2V_MAX_WAIT", c.MaxWait, time.Second, time.Hour)
+	within("R2V_POLL_INTERVAL", c.PollInterval, 100*time.Millisecond, 10*time.Minute)
+	if c.SaveDir != "off" && !filepath.IsAbs(c.SaveDir) {
+		bad("R2V_SAVE_DIR", "%q is neither off nor an absolute path", c.SaveDir)
+	}
+	if err := new(slog.LevelVar).UnmarshalText([]byte(c.LogLevel)); err != nil {
+		bad("R2V_LOG_LEVEL", "%q is not one of debug, info, warn, error", c.LogLevel)
+	}
+	return errors.Join(errs...)
+}
+
+// egressAllow is what may be reached although it is not public: the operator's list, and a service on this machine.
+func (c *Config) egressAllow() []string {
+	u, err := url.Parse(c.BaseURL)
+	if err != nil {
+		return c.EgressAllow
+	}
+	if ip := net.ParseIP(u.Hostname()); u.Hostname() == "localhost" || (ip != nil && ip.IsLoopback()) {
+		return append(slices.Clone(c.EgressAllow), u.Host)
+	}
+	return c.EgressAllow
+}
+
+// userDataDir is where the operating system wants a user's data. os has only folders for settings and for caches, and the
+// usual library reads a file at every start.
+func userDataDir() (string, error) {
+	home, err := os.UserHomeDir()
+	switch runtime.GOOS {
+	case "windows":
+		if dir := os.Getenv("LocalAppData"); dir != "" {
+			return dir, nil
+		}
+		return filepath.Join(home, "AppData", "Local"), err
+	case "darwin":
+		return filepath.Join(home, "Library", "Application Support"), err
+	default:
+		if dir := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(dir) {
+			return dir, nil
+		}
+		return filepath.Join(home, ".local", "share"), err
+	}
+}

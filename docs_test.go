@@ -1,0 +1,112 @@
+package main
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"r2v-mcp/internal/video"
+	"r2v-mcp/tools"
+)
+
+//go:generate go test -run ^TestREADME$ -update .
+
+var update = flag.Bool("update", false, "write the generated parts of the README anew")
+
+// The tables of the README are made from the code.
+func TestREADME(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	want := text
+	for name, table := range map[string]string{"tools": toolTable(t), "models": modelTable(t), "settings": settingTable()} {
+		part := regexp.MustCompile(`(?s)(<!-- generated: ` + name + ` -->\n).*?(<!-- end -->)`)
+		require.Len(t, part.FindAll(want, -1), 1, name)
+		want = part.ReplaceAll(want, []byte("${1}"+strings.ReplaceAll(table, "$", "$$")+"${2}"))
+	}
+	if *update && !bytes.Equal(text, want) {
+		require.NoError(t, os.WriteFile("README.md", want, 0o644))
+		text = want
+	}
+	require.Equal(t, string(want), string(text), "run: go generate ./...")
+	require.LessOrEqual(t, bytes.Count(text, []byte("\n")), 250, "a newcomer reads it in five minutes")
+}
+
+func toolTable(t *testing.T) string {
+	c, err := video.BuiltIn()
+	require.NoError(t, err)
+	all, err := (&tools.Set{Catalogue: c}).All()
+	require.NoError(t, err)
+	var b strings.Builder
+	b.WriteString("| tool | does |\n| --- | --- |\n")
+	for _, tool := range all {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", tool.Tool.Name, strings.ReplaceAll(tool.Tool.Description, "\n", " "))
+	}
+	return b.String()
+}
+
+func modelTable(t *testing.T) string {
+	c, err := video.BuiltIn()
+	require.NoError(t, err)
+	var b strings.Builder
+	b.WriteString("| model | clip | references | price of a second, by region |\n| --- | --- | --- | --- |\n")
+	for _, m := range c.Models {
+		length := fmt.Sprintf("%d–%d s", m.Duration.Min, m.Duration.Max)
+		if m.Duration.MaxWithVideo != m.Duration.Max {
+			length += fmt.Sprintf(", with a reference clip to %d s", m.Duration.MaxWithVideo)
+		}
+		count := fmt.Sprintf("%d–%d, clips to %d", m.References.Min, m.References.Max, m.References.Videos)
+		if m.References.FirstFrames > 0 {
+			count += ", and a first frame"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", m.Name, length, count, strings.Join(prices(c, m), "<br>"))
+	}
+	return b.String()
+}
+
+func prices(c *video.Catalogue, m *video.Model) []string {
+	var out []string
+	for _, region := range c.Regions {
+		if region.PricesOf != "" {
+			continue
+		}
+		var row []string
+		for _, resolution := range m.Resolutions {
+			cell := resolution
+			for _, audio := range []bool{true, false} {
+				p := c.Price(region.Name, m, resolution, &audio)
+				if p == nil || (!audio && m.AudioDefault == nil) {
+					continue
+				}
+				if !audio {
+					cell += " (silent"
+				}
+				cell += " " + p.PerSecond.String()
+				if !audio {
+					cell += ")"
+				}
+			}
+			if cell != resolution {
+				row = append(row, cell)
+			}
+		}
+		if len(row) > 0 {
+			out = append(out, fmt.Sprintf("%s, %s: %s", region.Name, region.Currency, strings.Join(row, ", ")))
+		}
+	}
+	return out
+}
+
+func settingTable() string {
+	var b strings.Builder
+	b.WriteString("| variable | default | meaning |\n| --- | --- | --- |\n")
+	for _, s := range settings() {
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", s.name, s.shown, s.description)
+	}
+	return b.String()
+}

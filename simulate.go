@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"r2v-mcp/internal/simulator"
+)
+
+// simulatorAddr is where the simulator listens, and where the region "simulator" looks for it.
+const simulatorAddr = "127.0.0.1:8790"
+
+func (p *program) simulateCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "simulate",
+		Usage: "run a DashScope on this machine that makes playable clips and charges nothing",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "addr", Value: simulatorAddr, Usage: "`HOST:PORT` to listen on, loopback only"},
+			&cli.FloatFlag{Name: "speed", Value: 1, Usage: "`60` makes a minute a second"},
+			&cli.StringFlag{Name: "key", Usage: "the only accepted API `KEY`; any is accepted without it"},
+			&cli.BoolFlag{Name: "faults", Usage: "list what can be made to go wrong, and stop"},
+		},
+		Action: p.simulate,
+	}
+}
+
+func (p *program) simulate(ctx context.Context, cmd *cli.Command) error {
+	if cmd.Bool("faults") {
+		_, err := io.WriteString(p.stdout, faultsHelp())
+		return err
+	}
+	if !(cmd.Float("speed") > 0) {
+		return fmt.Errorf("--speed: %v is not above 0", cmd.Float("speed"))
+	}
+	sim, err := startSimulator(ctx, cmd.String("addr"), simulator.Options{Speed: cmd.Float("speed"), APIKey: cmd.String("key")})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(p.stdout, "simulated DashScope on %s, until interrupted; nothing is charged\n\n"+
+		"DASHSCOPE_REGION=simulator\nDASHSCOPE_HTTP_BASE_URL=%s\nDASHSCOPE_API_KEY=%s\n", sim.base, sim.base, orAny(cmd.String("key")))
+	<-ctx.Done()
+	return sim.close()
+}
+
+func orAny(key string) string {
+	if key == "" {
+		return "anything"
+	}
+	return key
+}
+
+type runningSimulator struct {
+	base   string // the address that a client needs, ending in /api/v1
+	server *http.Server
+	served chan error
+}
+
+// startSimulator listens on loopback; the simulator has no protection that would suit any other place.
+func startSimulator(ctx context.Context, addr string, o simulator.Options) (*runningSimulator, error) {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, fmt.Errorf("--addr: %w", err)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return nil, fmt.Errorf("--addr: %s is not a loopback address; use 127.0.0.1, [::1] or localhost", addr)
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("--addr: %w", err)
+	}
+	s := &runningSimulator{
+		base:   "http://" + listener.Addr().String() + "/api/v1",
+		server: &http.Server{Handler: simulator.New(o), ReadHeaderTimeout: 10 * time.Second},
+		served: make(chan error, 1),
+	}
+	go func() { s.served <- s.server.Serve(listener) }()
+	return s, nil
+}
+
+func (s *runningSimulator) close() error {
+	err := s.server.Close()
+	if served := <-s.served; !errors.Is(served, http.ErrServerClosed) {
+		return served
+	}
+	return err
+}
+
+// faultsHelp lists what can be made to go wrong.
+func faultsHelp() string {
+	var b strings.Builder
+	b.WriteString("Faults are ordered by a mark in the prompt, such as [[fault:throttled]] or [[fault:503 x2]], or with POST /control/faults:\n\n")
+	for _, f := range simulator.Faults() {
+		fmt.Fprintf(&b, "  %-24s %-8s %s\n", f.Name, f.On, f.Description)
+	}
+	return b.String()
+}

@@ -1,0 +1,247 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mark3labs/mcp-go/client"
+	"github.com/mark3labs/mcp-go/client/transport"
+	"github.com/mark3labs/mcp-go/mcp"
+	"github.com/urfave/cli/v3"
+
+	"r2v-mcp/internal/simulator"
+)
+
+func (p *program) tryCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "try",
+		Usage: "make one clip as an assistant would: estimate, create, follow, save; simulated unless --live",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "prompt", Usage: "what happens in the clip; references are Video 1, Image 1 (wan2.7) or character1 (wan2.6)"},
+			&cli.StringSliceFlag{Name: "reference", Usage: "`URL` of a picture or clip; again for more"},
+			&cli.StringFlag{Name: "model", Value: "wan2.7-r2v", Usage: "the model"},
+			&cli.StringFlag{Name: "resolution", Value: "720P", Usage: "720P or 1080P"},
+			&cli.IntFlag{Name: "duration", Value: 5, Usage: "length of the clip in seconds"},
+			&cli.BoolFlag{Name: "live", Usage: "use the real service; asks before it spends"},
+		},
+		Action: p.try,
+	}
+}
+
+// trial is one run of the main job.
+type trial struct {
+	*program
+	client *client.Client
+	env    []string
+	live   bool
+}
+
+func (p *program) try(ctx context.Context, cmd *cli.Command) (err error) {
+	t := &trial{program: p, live: cmd.Bool("live"), env: p.environ}
+	arguments := map[string]any{
+		"model": cmd.String("model"), "resolution": cmd.String("resolution"), "duration": cmd.Int("duration"),
+		"prompt": cmd.String("prompt"), "references": references(cmd.StringSlice("reference")),
+	}
+	if t.live {
+		if len(cmd.StringSlice("reference")) == 0 || cmd.String("prompt") == "" {
+			return errors.New("--live needs --prompt and at least one --reference that the service can read")
+		}
+	} else {
+		sim, err := t.simulated(ctx)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = sim.close() }()
+		sampleRequest(arguments, sim.base)
+	}
+	if err := t.connect(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, t.client.Close()) }()
+	return t.run(ctx, arguments)
+}
+
+func references(urls []string) []map[string]any {
+	var out []map[string]any
+	for _, u := range urls {
+		out = append(out, map[string]any{"url": u})
+	}
+	return out
+}
+
+// sampleRequest fills in a reference and a prompt that the simulator knows, where none were given.
+func sampleRequest(arguments map[string]any, base string) {
+	samples := strings.TrimSuffix(base, "/api/v1") + "/samples/"
+	if refs, _ := arguments["references"].([]map[string]any); len(refs) == 0 {
+		arguments["references"] = []map[string]any{{"url": samples + "dancer-4s.mp4", "duration_seconds": 4}}
+	}
+	if arguments["prompt"] == "" {
+		name := "Video 1"
+		if model, _ := arguments["model"].(string); strings.HasPrefix(model, "wan2.6") {
+			name = "character1"
+		}
+		arguments["prompt"] = name + " dances through a field of sunflowers at dawn"
+	}
+}
+
+// simulated starts a simulator and points the server at it, whatever the environment says.
+func (t *trial) simulated(ctx context.Context) (*runningSimulator, error) {
+	const key = "sk-simulated"
+	sim, err := startSimulator(ctx, net.JoinHostPort("127.0.0.1", "0"), simulator.Options{Speed: 60, APIKey: key})
+	if err != nil {
+		return nil, err
+	}
+	t.env = slices.DeleteFunc(slices.Clone(t.env), func(line string) bool { return strings.HasPrefix(line, "DASHSCOPE_") })
+	t.env = append(t.env, "DASHSCOPE_API_KEY="+key, "DASHSCOPE_REGION=simulator", "DASHSCOPE_HTTP_BASE_URL="+sim.base, "R2V_POLL_INTERVAL=500ms")
+	if slices.ContainsFunc(t.environ, func(line string) bool { return strings.HasPrefix(line, "DASHSCOPE_API_KEY=") }) {
+		fmt.Fprintln(t.stdout, "Using the built-in simulator, where a minute takes a second; --live uses your key and real money.")
+	} else {
+		fmt.Fprintln(t.stdout, "No DASHSCOPE_API_KEY is set: using the built-in simulator, where a minute takes a second. Nothing is charged.")
+	}
+	return sim, nil
+}
+
+// connect starts the server as an assistant does: a second process of this program, over stdio.
+func (t *trial) connect(ctx context.Context) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	exactly := func(ctx context.Context, command string, env, args []string) (*exec.Cmd, error) {
+		cmd := exec.CommandContext(ctx, command, args...)
+		cmd.Env, cmd.Stderr = env, t.stderr
+		return cmd, nil
+	}
+	t.client = client.NewClient(transport.NewStdioWithOptions(self, t.env, []string{"stdio"}, transport.WithCommandFunc(exactly)))
+	if err := t.client.Start(ctx); err != nil {
+		return fmt.Errorf("start the server: %w", err)
+	}
+	var hello mcp.InitializeRequest
+	hello.Params.ProtocolVersion = mcp.LATEST_PROTOCOL_VERSION
+	hello.Params.ClientInfo = mcp.Implementation{Name: "r2v-mcp try", Version: version}
+	if _, err := t.client.Initialize(ctx, hello); err != nil {
+		return fmt.Errorf("the server did not answer; its own words are above: %w", err)
+	}
+	return nil
+}
+
+func (t *trial) run(ctx context.Context, arguments map[string]any) error {
+	var estimate struct {
+		Cost     struct{ Low, High, Currency json.RawMessage }
+		Problems []struct{ Field, Problem, Allowed string }
+		Seconds  struct {
+			Total struct{ Low, High json.RawMessage }
+		} `json:"billable_seconds"`
+	}
+	if err := t.call(ctx, "estimate_cost", arguments, &estimate); err != nil {
+		return err
+	}
+	for _, p := range estimate.Problems {
+		fmt.Fprintf(t.stdout, "problem: %s: %s; allowed: %s\n", p.Field, p.Problem, p.Allowed)
+	}
+	if len(estimate.Problems) > 0 {
+		return errors.New("this request would be refused; nothing was bought")
+	}
+	price := span(estimate.Cost.Low, estimate.Cost.High) + " " + unquote(estimate.Cost.Currency)
+	fmt.Fprintf(t.stdout, "estimate_cost  %s for %s billable seconds\n", price, span(estimate.Seconds.Total.Low, estimate.Seconds.Total.High))
+	if t.live && !t.confirmed(price) {
+		return errors.New("not confirmed; nothing was bought")
+	}
+	arguments["max_cost"] = estimate.Cost.High
+	var created struct {
+		TaskID  string `json:"task_id"`
+		Charged string
+	}
+	if err := t.call(ctx, "generate_r2v", arguments, &created); err != nil {
+		return err
+	}
+	fmt.Fprintf(t.stdout, "generate_r2v   %s\n", created.TaskID)
+	return t.follow(ctx, created.TaskID, price)
+}
+
+func (t *trial) confirmed(price string) bool {
+	fmt.Fprintf(t.stdout, "This buys a clip for %s of real money. Buy it? [y/N] ", price)
+	answer, _ := bufio.NewReader(t.stdin).ReadString('\n')
+	return strings.EqualFold(strings.TrimSpace(answer), "y")
+}
+
+func (t *trial) follow(ctx context.Context, id, price string) error {
+	line := newStatusLine(t.stdout)
+	for start := time.Now(); ; {
+		var task struct {
+			Status   string
+			SavedTo  string `json:"saved_to"`
+			VideoURL string `json:"video_url"`
+			Cost     struct{ Billed, Currency json.RawMessage }
+			Error    struct{ Code, Message, Advice string }
+			Warnings []string
+		}
+		if err := t.call(ctx, "get_task", map[string]any{"task_id": id, "wait_seconds": 1}, &task); err != nil {
+			return err
+		}
+		line.show(task.Status, time.Since(start))
+		switch task.Status {
+		case "PENDING", "RUNNING":
+			continue
+		case "SUCCEEDED":
+			line.done()
+			for _, w := range task.Warnings {
+				fmt.Fprintln(t.stdout, "warning:", w)
+			}
+			fmt.Fprintf(t.stdout, "saved          %s\n", orElse(task.SavedTo, "nothing; the link is "+task.VideoURL))
+			fmt.Fprintf(t.stdout, "estimated      %s\nbilled         %s %s\n", price, orElse(string(task.Cost.Billed), "unknown"), unquote(task.Cost.Currency))
+			return nil
+		default:
+			line.done()
+			return fmt.Errorf("the task ended as %s: %s: %s; %s", task.Status, task.Error.Code, task.Error.Message, task.Error.Advice)
+		}
+	}
+}
+
+// call calls a tool and reads its structured answer.
+func (t *trial) call(ctx context.Context, tool string, arguments map[string]any, into any) error {
+	var req mcp.CallToolRequest
+	req.Params.Name, req.Params.Arguments = tool, arguments
+	result, err := t.client.CallTool(ctx, req)
+	if err != nil {
+		return fmt.Errorf("%s: %w", tool, err)
+	}
+	if result.IsError {
+		return fmt.Errorf("%s: %s", tool, textOf(result))
+	}
+	return json.Unmarshal([]byte(textOf(result)), into)
+}
+
+func textOf(result *mcp.CallToolResult) string {
+	for _, c := range result.Content {
+		if text, ok := c.(mcp.TextContent); ok {
+			return text.Text
+		}
+	}
+	return ""
+}
+
+func span(low, high json.RawMessage) string {
+	if string(low) == string(high) {
+		return string(low)
+	}
+	return string(low) + " to " + string(high)
+}
+
+func unquote(raw json.RawMessage) string { return strings.Trim(string(raw), `"`) }
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
