@@ -25,19 +25,21 @@ import (
 
 // Config is all that the environment decides, read once and checked.
 type Config struct {
-	APIKey          string           `env:"DASHSCOPE_API_KEY" desc:"the Model Studio key; without it only estimates work"`
-	Region          string           `env:"DASHSCOPE_REGION, default=singapore" desc:"the key's region: singapore, virginia, beijing; simulator for the built-in one"`
-	BaseURL         string           `env:"DASHSCOPE_HTTP_BASE_URL" desc:"full base ending in /api/v1, for workspace hosts and gateways" shown:"by region"`
-	Workspace       string           `env:"DASHSCOPE_WORKSPACE_ID" desc:"sent as X-DashScope-WorkSpace"`
-	DataDir         string           `env:"R2V_DATA_DIR" desc:"what the program keeps" shown:"the user's data folder + /r2v-mcp"`
-	SaveDir         string           `env:"R2V_SAVE_DIR" desc:"where clips are saved; off saves none" shown:"videos in R2V_DATA_DIR"`
-	BudgetPerTask   *decimal.Decimal `env:"R2V_BUDGET_PER_TASK, noinit" desc:"refuse a clip that may cost more, in the account's currency" shown:"none"`
-	DuplicateWindow time.Duration    `env:"R2V_DUPLICATE_WINDOW, default=10m" desc:"the same request within it is not bought again"`
-	MaxWait         time.Duration    `env:"R2V_MAX_WAIT, default=50s" desc:"upper bound of get_task's wait_seconds"`
-	PollInterval    time.Duration    `env:"R2V_POLL_INTERVAL, default=15s" desc:"how often an open task is looked at upstream"`
-	EgressAllow     []string         `env:"R2V_EGRESS_ALLOW" desc:"CIDR prefixes or hosts that may be reached although not public, separated by commas" shown:"none"`
-	PricesFile      string           `env:"R2V_PRICES_FILE" desc:"a catalogue of models and prices to use instead" shown:"built in"`
-	LogLevel        string           `env:"R2V_LOG_LEVEL, default=info" desc:"debug, info, warn or error; logs go to stderr"`
+	APIKey          string        `env:"DASHSCOPE_API_KEY" desc:"the Model Studio key; without it only estimates work"`
+	Region          string        `env:"DASHSCOPE_REGION, default=singapore" desc:"the key's region: singapore, virginia, beijing; simulator for the built-in one"`
+	BaseURL         string        `env:"DASHSCOPE_HTTP_BASE_URL" desc:"full base ending in /api/v1, for workspace hosts and gateways" shown:"by region"`
+	Workspace       string        `env:"DASHSCOPE_WORKSPACE_ID" desc:"sent as X-DashScope-WorkSpace"`
+	DataDir         string        `env:"R2V_DATA_DIR" desc:"what the program keeps" shown:"the user's data folder + /r2v-mcp"`
+	SaveDir         string        `env:"R2V_SAVE_DIR" desc:"where clips are saved; off saves none" shown:"videos in R2V_DATA_DIR"`
+	Budget          string        `env:"R2V_BUDGET_PER_TASK" desc:"refuse a clip that may cost more, in the account's currency" shown:"none"`
+	DuplicateWindow time.Duration `env:"R2V_DUPLICATE_WINDOW, default=10m" desc:"the same request within it is not bought again"`
+	MaxWait         time.Duration `env:"R2V_MAX_WAIT, default=50s" desc:"upper bound of get_task's wait_seconds"`
+	PollInterval    time.Duration `env:"R2V_POLL_INTERVAL, default=15s" desc:"how often an open task is looked at upstream"`
+	EgressAllow     []string      `env:"R2V_EGRESS_ALLOW" desc:"CIDR prefixes or hosts that may be reached although not public, separated by commas" shown:"none"`
+	PricesFile      string        `env:"R2V_PRICES_FILE" desc:"a catalogue of models and prices to use instead" shown:"built in"`
+	LogLevel        string        `env:"R2V_LOG_LEVEL, default=info" desc:"debug, info, warn or error; logs go to stderr"`
+
+	budget *decimal.Decimal // Budget, nil for none
 }
 
 // readConfig reads the environment, given as KEY=value lines. It refuses what it does not understand and names the
@@ -54,9 +56,19 @@ func readConfig(ctx context.Context, environ []string, c *video.Catalogue) (*Con
 	}
 	cfg := &Config{}
 	if err := envconfig.ProcessWith(ctx, &envconfig.Config{Target: cfg, Lookuper: envconfig.MapLookuper(lookup)}); err != nil {
-		return nil, fmt.Errorf("environment: %w", err)
+		return nil, byVariable(err)
 	}
 	return cfg, errors.Join(cfg.fill(), cfg.verify(c))
+}
+
+// byVariable names the variable in an error that names the field it was to fill.
+func byVariable(err error) error {
+	for _, s := range settings() {
+		if text, found := strings.CutPrefix(err.Error(), s.field+": "); found {
+			return errors.New(s.name + ": " + text)
+		}
+	}
+	return fmt.Errorf("environment: %w", err)
 }
 
 // refuseUnknown finds variables of ours that nobody reads.
@@ -88,7 +100,7 @@ func variables() []string {
 	return names
 }
 
-type setting struct{ name, shown, description string }
+type setting struct{ field, name, shown, description string }
 
 // settings describes every variable for the README and for errors; there is no other list.
 func settings() []setting {
@@ -97,7 +109,10 @@ func settings() []setting {
 	for i := range t.NumField() {
 		tag := t.Field(i).Tag
 		name, options, _ := strings.Cut(tag.Get("env"), ", ")
-		s := setting{name: name, shown: tag.Get("shown"), description: tag.Get("desc")}
+		if name == "" {
+			continue
+		}
+		s := setting{field: t.Field(i).Name, name: name, shown: tag.Get("shown"), description: tag.Get("desc")}
 		if value, ok := strings.CutPrefix(options, "default="); ok {
 			s.shown = value
 		}
@@ -141,8 +156,12 @@ func (c *Config) verify(catalogue *video.Catalogue) error {
 	if _, err := dashscope.New(dashscope.Config{BaseURL: c.BaseURL, APIKey: "checked"}); c.BaseURL != "" && err != nil {
 		bad("DASHSCOPE_HTTP_BASE_URL", "%v", err)
 	}
-	if c.BudgetPerTask != nil && !c.BudgetPerTask.IsPositive() {
-		bad("R2V_BUDGET_PER_TASK", "%s is not above 0", c.BudgetPerTask)
+	if c.Budget != "" {
+		budget, err := decimal.NewFromString(c.Budget)
+		if err != nil || !budget.IsPositive() || budget.Exponent() > 9 || budget.Exponent() < -9 {
+			bad("R2V_BUDGET_PER_TASK", "%q is no amount above 0, such as 2.50", c.Budget)
+		}
+		c.budget = &budget
 	}
 	within := func(name string, d, low, high time.Duration) {
 		if d < low || d > high {

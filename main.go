@@ -40,6 +40,7 @@ type program struct {
 func main() {
 	p := &program{environ: os.Environ(), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the program although a purchase is under way
 	err := p.command().Run(ctx, os.Args)
 	stop()
 	if err != nil {
@@ -98,7 +99,7 @@ func (p *program) server(ctx context.Context) (*server.MCPServer, *slog.Logger, 
 		return nil, nil, err
 	}
 	set := &tools.Set{
-		Catalogue: catalogue, Region: cfg.Region, Tasks: tasks, BudgetPerTask: cfg.BudgetPerTask,
+		Catalogue: catalogue, Region: cfg.Region, Tasks: tasks, BudgetPerTask: cfg.budget,
 		MaxWait: cfg.MaxWait, PollInterval: cfg.PollInterval,
 	}
 	all, err := set.All()

@@ -61,8 +61,23 @@ func handler[In, Out any](do function[In, Out]) server.ToolHandlerFunc {
 		if err != nil {
 			return mcp.NewToolResultError(err.Error()), nil
 		}
-		return mcp.NewToolResultStructuredOnly(out), nil
+		return answered(out)
 	}
+}
+
+// answered gives an answer as structured content and as the same JSON in text. The text is read as it is, so the & of a
+// link must not be written as an escape, which the library's own function does.
+func answered(out any) (*mcp.CallToolResult, error) {
+	var text strings.Builder
+	enc := json.NewEncoder(&text)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(out); err != nil {
+		return nil, fmt.Errorf("write the answer: %w", err)
+	}
+	return &mcp.CallToolResult{
+		Content:           []mcp.Content{mcp.NewTextContent(strings.TrimSuffix(text.String(), "\n"))},
+		StructuredContent: out,
+	}, nil
 }
 
 func rawArguments(req mcp.CallToolRequest) ([]byte, error) {

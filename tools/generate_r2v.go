@@ -103,7 +103,7 @@ func (s *Set) generate(ctx context.Context, in generateArguments, problems []vid
 func (s *Set) bought(task video.Task, replayed bool, q *quote) *generateAnswer {
 	out := &generateAnswer{
 		TaskID: task.ID, ProviderTaskID: task.ProviderTaskID, Status: string(task.Status), Model: task.Request.Model,
-		Cost: asCost(q.cost()), IdempotencyKey: task.IdempotencyKey, Replayed: replayed, Charged: string(task.Charged()),
+		Cost: asCost(*task.Estimate), IdempotencyKey: task.IdempotencyKey, Replayed: replayed, Charged: string(task.Charged()),
 		ExpiresAt: stamp(task.ExpiresAt()), Warnings: q.warnings(), NextStep: s.nextStep(&task),
 	}
 	for _, ref := range q.references() {

@@ -50,6 +50,10 @@ func TestMainJob(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, files, 1, "no half files are left")
 
+	text, _ := w.call("get_task", arguments{"task_id": created["task_id"]})
+	require.Contains(t, text, task["video_url"], "a link is written in full, its & included")
+	require.Contains(t, task["video_url"], "&")
+
 	again := w.answer("get_task", arguments{"task_id": task["provider_task_id"]})
 	require.Equal(t, created["task_id"], again["task_id"], "the provider's id finds the same task")
 }

@@ -125,13 +125,19 @@ func (t *Tracker) Wait(ctx context.Context, id string, limit time.Duration) (vid
 	defer cancel()
 	for t.unfinished(&task) {
 		delay, stepErr := t.shared(waiting, task.ID)
-		task, err = t.latest(ctx, task), stepErr
+		if !errors.Is(stepErr, errStillLooking) {
+			err = stepErr
+		}
+		task = t.latest(ctx, task)
 		if !t.unfinished(&task) || !sleep(waiting, min(delay, time.Until(end))) {
 			break
 		}
 	}
 	return task, err
 }
+
+// errStillLooking says that a step had not ended when patience had.
+var errStillLooking = errors.New("the service has not answered yet")
 
 // shared takes a step together with everybody else who waits for the task. It returns early when ctx ends; the step goes on.
 func (t *Tracker) shared(ctx context.Context, id string) (time.Duration, error) {
@@ -140,7 +146,7 @@ func (t *Tracker) shared(ctx context.Context, id string) (time.Duration, error) 
 		delay, _ := r.Val.(time.Duration)
 		return delay, r.Err
 	case <-ctx.Done():
-		return 0, nil
+		return 0, errStillLooking
 	}
 }
 
