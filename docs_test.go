@@ -58,9 +58,9 @@ func modelTable(t *testing.T) string {
 	for _, m := range c.Models {
 		length := fmt.Sprintf("%d–%d s", m.Duration.Min, m.Duration.Max)
 		if m.Duration.MaxWithVideo != m.Duration.Max {
-			length += fmt.Sprintf(", with a reference clip to %d s", m.Duration.MaxWithVideo)
+			length += fmt.Sprintf(", with a reference video to %d s", m.Duration.MaxWithVideo)
 		}
-		count := fmt.Sprintf("%d–%d, clips to %d", m.References.Min, m.References.Max, m.References.Videos)
+		count := fmt.Sprintf("%d–%d, videos to %d", m.References.Min, m.References.Max, m.References.Videos)
 		if m.References.FirstFrames > 0 {
 			count += ", and a first frame"
 		}

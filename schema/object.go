@@ -95,7 +95,8 @@ func (r *reader) unknown(path, name string, t reflect.Type) {
 	r.wrong(path, allowed, "there is no such argument")
 }
 
-// nearest finds the known name that was probably meant: one contained in the other, or a few typing errors away.
+// nearest finds the known name that was probably meant: one contained in the other, one begun like the other, or a few
+// typing errors away.
 func nearest(name string, known []string) string {
 	const longest = 64 // longer names are no typing errors, and comparing them costs
 	if len(name) > longest {
@@ -106,6 +107,9 @@ func nearest(name string, known []string) string {
 		a, b := plain(name), plain(k)
 		if len(a) > 1 && len(b) > 1 && (strings.Contains(a, b) || strings.Contains(b, a)) {
 			return 0
+		}
+		if len(a) > 2 && len(b) > 2 && a[:3] == b[:3] {
+			return 1
 		}
 		return levenshtein.ComputeDistance(a, b)
 	}

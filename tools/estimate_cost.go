@@ -26,7 +26,7 @@ type estimateArguments struct {
 type estimateReference struct {
 	URL     string          `json:"url"`
 	Type    string          `json:"type,omitempty" catalogue:"kinds"`
-	Seconds decimal.Decimal `json:"duration_seconds,omitempty" jsonschema_description:"Clip length; without it the price is a range"`
+	Seconds decimal.Decimal `json:"duration_seconds,omitempty" jsonschema_description:"Video length; without it the price is a range"`
 }
 
 type estimateAnswer struct {

@@ -112,6 +112,9 @@ func (s *Set) bought(task video.Task, replayed bool, q *quote) *generateAnswer {
 	if task.Status.Open() {
 		out.PollAfter = int(s.PollInterval.Seconds())
 	}
+	if f := task.Failure; f != nil {
+		out.Warnings = append(out.Warnings, "the service's answer was lost: "+f.Code+" "+f.Message)
+	}
 	if replayed {
 		out.Warnings = append(out.Warnings, "this is the task of an earlier, equal request; nothing new was bought: to buy the same clip again, give a new idempotency_key")
 	}

@@ -85,13 +85,13 @@ func (q *quote) checkGuards(in generateArguments, budget *decimal.Decimal) {
 	if in.MaxCost != nil && high.GreaterThan(*in.MaxCost) {
 		r.Problems = append(r.Problems, video.Problem{
 			Field: "max_cost", Wrong: fmt.Sprintf("this clip may cost up to %s %s, more than %s", high, currency, in.MaxCost),
-			Allowed: fmt.Sprintf("%s or more, or a cheaper request: 720P, a shorter duration, fewer or shorter reference clips, duration_seconds for each of them", high),
+			Allowed: fmt.Sprintf("%s or more, or a cheaper request: 720P, a shorter duration, fewer or shorter reference videos, duration_seconds for each of them", high),
 		})
 	}
 	if budget != nil && high.GreaterThan(*budget) {
 		r.Problems = append(r.Problems, video.Problem{
 			Field: "cost", Wrong: fmt.Sprintf("this clip may cost up to %s %s, and the operator allows %s for one", high, currency, budget),
-			Allowed: "a cheaper request: 720P, a shorter duration, fewer or shorter reference clips; only the operator can raise R2V_BUDGET_PER_TASK",
+			Allowed: "a cheaper request: 720P, a shorter duration, fewer or shorter reference videos; only the operator can raise R2V_BUDGET_PER_TASK",
 		})
 	}
 }

@@ -84,15 +84,15 @@ func (r *Report) checkData(field, address string) string {
 	mediaType, _, err := mime.ParseMediaType(kind)
 	ending := strings.TrimPrefix(mediaType, "image/")
 	if !found || !isBase64 || err != nil || ending == mediaType || !slices.Contains(limits.Formats, ending) {
-		r.problem(field, "data:image/TYPE;base64,... with TYPE one of "+strings.Join(limits.Formats, ", "), "%q is no picture in that form", clip(address))
+		r.problem(field, "data:image/TYPE;base64,... with TYPE one of "+strings.Join(limits.Formats, ", "), "%q is no image in that form", clip(address))
 		return ""
 	}
 	if size := base64.StdEncoding.DecodedLen(len(body)); size > limits.MaxMB<<20 {
-		r.problem(field, fmt.Sprintf("at most %d MB", limits.MaxMB), "the picture has %d bytes", size)
+		r.problem(field, fmt.Sprintf("at most %d MB", limits.MaxMB), "the image has %d bytes", size)
 		return ""
 	}
 	if _, err := base64.StdEncoding.DecodeString(body); err != nil || body == "" {
-		r.problem(field, "valid base64 after the comma", "the picture's base64 is broken or empty")
+		r.problem(field, "valid base64 after the comma", "the image's base64 is broken or empty")
 		return ""
 	}
 	return ending

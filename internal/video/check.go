@@ -131,9 +131,9 @@ func (r *Report) checkParameters() {
 	if longest := m.MaxDuration(withVideo); req.Duration < m.Duration.Min || req.Duration > longest {
 		when := ""
 		if m.Duration.MaxWithVideo != m.Duration.Max {
-			when = " without a reference clip"
+			when = " without a reference video"
 			if withVideo {
-				when = " with a reference clip"
+				when = " with a reference video"
 			}
 		}
 		r.problem("duration", fmt.Sprintf("%d to %d seconds", m.Duration.Min, longest),
@@ -169,7 +169,7 @@ func (r *Report) checkNarrower(n Narrower) {
 	}
 	for i, ref := range r.Request.References {
 		if len(n.Kinds) > 0 && ref.Kind != "" && !slices.Contains(n.Kinds, ref.Kind) {
-			r.warn("references[%d]: one guide says that %s in %s takes only clips, not a %s", i, r.Model.Name, n.Region, ref.Kind)
+			r.warn("references[%d]: one guide says that %s in %s takes only reference videos, not references of type %s", i, r.Model.Name, n.Region, ref.Kind)
 		}
 	}
 }

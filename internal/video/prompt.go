@@ -49,7 +49,7 @@ func (r *Report) checkNames() {
 	maps.Copy(named, r.named(names.video, "Video %d", r.count(Clip)))
 	r.addLoose(named, names.imageLoose, "Image %d", r.count(Image))
 	r.addLoose(named, names.videoLoose, "Video %d", r.count(Clip))
-	r.refuseForeign(names.characterStrict, "Image 1, Video 1: pictures and clips are counted apart")
+	r.refuseForeign(names.characterStrict, "Image 1, Video 1: images and videos are counted apart")
 	if len(r.Aliases) > 1 || !names.single.MatchString(r.Request.Prompt) {
 		r.warnUnnamed(named)
 	}

@@ -33,7 +33,7 @@ func (r *Report) checkReference(i int, ref *Reference) {
 	}
 	switch {
 	case ref.Kind == "" && ref.URL != "":
-		r.problem(field+".type", "image, video or first_frame", "the url does not tell whether this is a picture or a clip")
+		r.problem(field+".type", "image, video or first_frame", "the url does not tell whether this is an image or a video")
 	case ref.Kind != "" && !slices.Contains(Kinds(), ref.Kind):
 		r.problem(field+".type", "image, video or first_frame", "%q is unknown", clip(string(ref.Kind)))
 		ref.Kind = ""
@@ -58,10 +58,10 @@ func (r *Report) checkKind(field string, ref *Reference) {
 	limits := m.Media["video"].Seconds
 	switch {
 	case ref.Kind != Clip:
-		r.problem(field+".duration_seconds", "leave it out", "a picture has no length")
+		r.problem(field+".duration_seconds", "leave it out", "an image has no length")
 	case ref.Seconds.LessThan(decimal.NewFromInt(limits.Min)) || ref.Seconds.GreaterThan(decimal.NewFromInt(limits.Max)):
-		r.problem(field+".duration_seconds", fmt.Sprintf("clips of %d to %d seconds", limits.Min, limits.Max),
-			"%s takes no clip of %s seconds", m.Name, clip(ref.Seconds.String()))
+		r.problem(field+".duration_seconds", fmt.Sprintf("videos of %d to %d seconds", limits.Min, limits.Max),
+			"%s takes no video of %s seconds", m.Name, clip(ref.Seconds.String()))
 	}
 }
 
@@ -128,13 +128,13 @@ func (r *Report) checkCounts() {
 		}
 		r.problem("references", r.countsAllowed(), "%s", wrong)
 	case images+clips > counts.Max:
-		r.problem("references", r.countsAllowed(), "there are %d pictures and clips", images+clips)
+		r.problem("references", r.countsAllowed(), "there are %d images and videos", images+clips)
 	}
 	if clips > counts.Videos {
-		r.problem("references", r.countsAllowed(), "there are %d clips", clips)
+		r.problem("references", r.countsAllowed(), "there are %d videos", clips)
 	}
 	if images > counts.Images && images <= counts.Max {
-		r.problem("references", r.countsAllowed(), "there are %d pictures", images)
+		r.problem("references", r.countsAllowed(), "there are %d images", images)
 	}
 	if frames > counts.FirstFrames && counts.FirstFrames > 0 {
 		r.problem("references", r.countsAllowed(), "there are %d first frames", frames)
@@ -143,9 +143,9 @@ func (r *Report) checkCounts() {
 
 func (r *Report) countsAllowed() string {
 	c := r.Model.References
-	s := fmt.Sprintf("%d to %d pictures and clips for %s", c.Min, c.Max, r.Model.Name)
+	s := fmt.Sprintf("%d to %d images and videos for %s", c.Min, c.Max, r.Model.Name)
 	if c.Videos < c.Max {
-		s += fmt.Sprintf(", at most %d of them clips", c.Videos)
+		s += fmt.Sprintf(", at most %d of them videos", c.Videos)
 	}
 	if c.FirstFrames > 0 {
 		s += fmt.Sprintf(", and at most %d first frame", c.FirstFrames)
