@@ -1,0 +1,127 @@
+package ledger_test
+
+import (
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"r2v-mcp/internal/ledger"
+	"r2v-mcp/internal/tracker"
+	"r2v-mcp/internal/video"
+)
+
+const window = 10 * time.Minute
+
+// behave is what every ledger must do, whatever it is kept in.
+func behave(t *testing.T, open func(t *testing.T) tracker.Ledger) {
+	order := func(prompt, key string) video.Order {
+		return video.Order{Request: video.Request{Model: "wan2.7-r2v", Prompt: prompt}, IdempotencyKey: key}
+	}
+	for name, test := range map[string]func(t *testing.T, l tracker.Ledger){
+		"a key is claimed once, however many claim it": func(t *testing.T, l tracker.Ledger) {
+			var claims atomic.Int32
+			var wait sync.WaitGroup
+			for range 50 {
+				wait.Go(func() {
+					_, claimed, err := l.Claim(t.Context(), order("a", "k"))
+					if err == nil && claimed {
+						claims.Add(1)
+					}
+				})
+			}
+			wait.Wait()
+			require.EqualValues(t, 1, claims.Load())
+		},
+		"a key of another request is refused": func(t *testing.T, l tracker.Ledger) {
+			first, _, err := l.Claim(t.Context(), order("a", "k"))
+			require.NoError(t, err)
+			_, claimed, err := l.Claim(t.Context(), order("b", "k"))
+			require.ErrorContains(t, err, first.ID)
+			require.False(t, claimed)
+		},
+		"an equal request without a key counts as one within the window": func(t *testing.T, l tracker.Ledger) {
+			first, claimed, err := l.Claim(t.Context(), order("a", ""))
+			require.NoError(t, err)
+			require.True(t, claimed)
+			time.Sleep(window - time.Second)
+			again, claimed, err := l.Claim(t.Context(), order("a", ""))
+			require.NoError(t, err)
+			require.False(t, claimed)
+			require.Equal(t, first.ID, again.ID)
+			time.Sleep(time.Second)
+			_, claimed, err = l.Claim(t.Context(), order("a", ""))
+			require.NoError(t, err)
+			require.True(t, claimed, "the window is over")
+		},
+		"a failed or cancelled clip may be ordered again at once": func(t *testing.T, l tracker.Ledger) {
+			for _, end := range []video.Status{video.Failed, video.Canceled} {
+				task, _, err := l.Claim(t.Context(), order("a", ""))
+				require.NoError(t, err)
+				_, err = l.Update(t.Context(), task.ID, func(task *video.Task) { task.ProviderTaskID, task.Status = string(end), end })
+				require.NoError(t, err)
+				_, claimed, err := l.Claim(t.Context(), order("a", ""))
+				require.NoError(t, err)
+				require.True(t, claimed)
+				time.Sleep(window)
+			}
+		},
+		"a refused purchase may be claimed again by its key, an unknown one never": func(t *testing.T, l tracker.Ledger) {
+			for status, again := range map[video.Status]bool{video.Failed: true, video.Unknown: false} {
+				task, _, err := l.Claim(t.Context(), order("a", string(status)))
+				require.NoError(t, err)
+				_, err = l.Update(t.Context(), task.ID, func(task *video.Task) { task.Status = status })
+				require.NoError(t, err)
+				same, claimed, err := l.Claim(t.Context(), order("a", string(status)))
+				require.NoError(t, err)
+				require.Equal(t, again, claimed, status)
+				require.Equal(t, task.ID, same.ID)
+				time.Sleep(window)
+			}
+		},
+		"a task is found by either id": func(t *testing.T, l tracker.Ledger) {
+			task, _, err := l.Claim(t.Context(), order("a", ""))
+			require.NoError(t, err)
+			_, err = l.Task(t.Context(), "theirs")
+			require.ErrorIs(t, err, ledger.ErrNotFound)
+			_, err = l.Update(t.Context(), task.ID, func(task *video.Task) { task.ProviderTaskID = "theirs" })
+			require.NoError(t, err)
+			for _, id := range []string{task.ID, "theirs"} {
+				found, err := l.Task(t.Context(), id)
+				require.NoError(t, err)
+				require.Equal(t, task.ID, found.ID)
+			}
+			_, err = l.Task(t.Context(), "")
+			require.ErrorIs(t, err, ledger.ErrNotFound)
+		},
+		"a task made elsewhere is adopted once": func(t *testing.T, l tracker.Ledger) {
+			first, err := l.Adopt(t.Context(), "theirs", video.Snapshot{Status: video.Running})
+			require.NoError(t, err)
+			again, err := l.Adopt(t.Context(), "theirs", video.Snapshot{Status: video.Succeeded})
+			require.NoError(t, err)
+			require.Equal(t, first, again)
+		},
+		"a change wakes who waits for it": func(t *testing.T, l tracker.Ledger) {
+			task, _, err := l.Claim(t.Context(), order("a", ""))
+			require.NoError(t, err)
+			changed := l.Changed(task.ID)
+			_, err = l.Update(t.Context(), task.ID, func(task *video.Task) { task.Status = video.Running })
+			require.NoError(t, err)
+			<-changed
+			require.Nil(t, l.Changed("nobody"))
+			_, err = l.Update(t.Context(), "nobody", func(*video.Task) {})
+			require.ErrorIs(t, err, ledger.ErrNotFound)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { test(t, open(t)) })
+		})
+	}
+}
+
+func TestMemory(t *testing.T) {
+	behave(t, func(*testing.T) tracker.Ledger { return ledger.NewMemory(window) })
+}
