@@ -16,7 +16,7 @@ import (
 
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/mark3labs/mcp-go/server"
-	"github.com/urfave/cli/v3"
+	"github.com/spf13/cobra"
 
 	"r2v-mcp/dashscope"
 	"r2v-mcp/internal/egress"
@@ -41,7 +41,7 @@ func main() {
 	p := &program{environ: os.Environ(), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program although a purchase is under way
-	err := p.command().Run(ctx, os.Args)
+	err := p.command().ExecuteContext(ctx)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "r2v-mcp: "+strings.ReplaceAll(err.Error(), "\n", "\nr2v-mcp: "))
@@ -49,34 +49,35 @@ func main() {
 	}
 }
 
-func (p *program) command() *cli.Command {
-	return &cli.Command{
-		Name:            "r2v-mcp",
-		Usage:           "an MCP server for reference-to-video clips: price known before, never bought twice, never lost",
-		Writer:          p.stdout,
-		ErrWriter:       p.stderr,
-		HideVersion:     true,
-		HideHelpCommand: true,
-		Action:          p.stdio,
-		ExitErrHandler:  func(context.Context, *cli.Command, error) {}, // main prints errors
-		Commands: []*cli.Command{
-			{Name: "stdio", Usage: "serve one MCP client on stdin and stdout (the default)", Action: p.stdio},
-			p.simulateCommand(),
-			p.tryCommand(),
-			{Name: "version", Usage: "print version, protocol versions and the catalogue's date", Action: p.version},
-		},
+func (p *program) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "r2v-mcp",
+		Short: "An MCP server for reference-to-video clips: price known before, never bought twice, never lost.",
+		Long: "An MCP server for reference-to-video clips: price known before, never bought twice, never lost.\n" +
+			"Without a command it serves one MCP client on stdin and stdout. The README lists its settings.",
+		Args:              cobra.NoArgs,
+		RunE:              p.stdio,
+		SilenceErrors:     true, // main prints them
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
+	root.AddCommand(
+		&cobra.Command{Use: "stdio", Short: "Serve one MCP client on stdin and stdout (the default)", Args: cobra.NoArgs, RunE: p.stdio},
+		p.simulateCommand(),
+		p.tryCommand(),
+		&cobra.Command{Use: "version", Short: "Print the version, the protocol versions and the catalogue's date", Args: cobra.NoArgs, RunE: p.version},
+	)
+	return root
 }
 
-func (p *program) stdio(ctx context.Context, cmd *cli.Command) error {
-	if cmd.Args().Present() {
-		return fmt.Errorf("there is no command %q; see r2v-mcp --help", cmd.Args().First())
-	}
-	s, logger, err := p.server(ctx)
+func (p *program) stdio(cmd *cobra.Command, _ []string) error {
+	s, logger, err := p.server(cmd.Context())
 	if err != nil {
 		return err
 	}
-	return serve.Stdio(ctx, s, p.stdin, p.stdout, slog.NewLogLogger(logger.Handler(), slog.LevelWarn))
+	return serve.Stdio(cmd.Context(), s, p.stdin, p.stdout, slog.NewLogLogger(logger.Handler(), slog.LevelWarn))
 }
 
 // server wires everything together.
@@ -150,7 +151,7 @@ func newTracker(cfg *Config, catalogue *video.Catalogue) (*tracker.Tracker, erro
 	return t, nil
 }
 
-func (p *program) version(context.Context, *cli.Command) error {
+func (p *program) version(*cobra.Command, []string) error {
 	c, err := p.catalogue()
 	if err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/urfave/cli/v3"
+	"github.com/spf13/cobra"
 
 	"r2v-mcp/internal/simulator"
 )
@@ -18,43 +18,42 @@ import (
 // simulatorAddr is where the simulator listens, and where the region "simulator" looks for it.
 const simulatorAddr = "127.0.0.1:8790"
 
-func (p *program) simulateCommand() *cli.Command {
-	return &cli.Command{
-		Name:  "simulate",
-		Usage: "run a DashScope on this machine that makes playable clips and charges nothing",
-		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "addr", Value: simulatorAddr, Usage: "`HOST:PORT` to listen on, loopback only"},
-			&cli.FloatFlag{Name: "speed", Value: 1, Usage: "`60` makes a minute a second"},
-			&cli.StringFlag{Name: "key", Usage: "the only accepted API `KEY`; any is accepted without it"},
-			&cli.BoolFlag{Name: "faults", Usage: "list what can be made to go wrong, and stop"},
-		},
-		Action: p.simulate,
-	}
+type simulateFlags struct {
+	addr   string
+	speed  float64
+	key    string
+	faults bool
 }
 
-func (p *program) simulate(ctx context.Context, cmd *cli.Command) error {
-	if cmd.Bool("faults") {
+func (p *program) simulateCommand() *cobra.Command {
+	var f simulateFlags
+	cmd := &cobra.Command{
+		Use: "simulate", Short: "Run a DashScope on this machine that makes playable clips and charges nothing", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return p.simulate(cmd.Context(), f) },
+	}
+	cmd.Flags().StringVar(&f.addr, "addr", simulatorAddr, "`host:port` to listen on, loopback only")
+	cmd.Flags().Float64Var(&f.speed, "speed", 1, "60 makes a minute a second")
+	cmd.Flags().StringVar(&f.key, "key", "", "the only API `key` that is accepted; without it any is")
+	cmd.Flags().BoolVar(&f.faults, "faults", false, "list what can be made to go wrong, and stop")
+	return cmd
+}
+
+func (p *program) simulate(ctx context.Context, f simulateFlags) error {
+	if f.faults {
 		_, err := io.WriteString(p.stdout, faultsHelp())
 		return err
 	}
-	if !(cmd.Float("speed") > 0) {
-		return fmt.Errorf("--speed: %v is not above 0", cmd.Float("speed"))
+	if !(f.speed > 0) {
+		return fmt.Errorf("--speed: %v is not above 0", f.speed)
 	}
-	sim, err := startSimulator(ctx, cmd.String("addr"), simulator.Options{Speed: cmd.Float("speed"), APIKey: cmd.String("key")})
+	sim, err := startSimulator(ctx, f.addr, simulator.Options{Speed: f.speed, APIKey: f.key})
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(p.stdout, "simulated DashScope on %s, until interrupted; nothing is charged\n\n"+
-		"DASHSCOPE_REGION=simulator\nDASHSCOPE_HTTP_BASE_URL=%s\nDASHSCOPE_API_KEY=%s\n", sim.base, sim.base, orAny(cmd.String("key")))
+		"DASHSCOPE_REGION=simulator\nDASHSCOPE_HTTP_BASE_URL=%s\nDASHSCOPE_API_KEY=%s\n", sim.base, sim.base, orElse(f.key, "anything"))
 	<-ctx.Done()
 	return sim.close()
-}
-
-func orAny(key string) string {
-	if key == "" {
-		return "anything"
-	}
-	return key
 }
 
 type runningSimulator struct {

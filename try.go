@@ -16,25 +16,31 @@ import (
 	"github.com/mark3labs/mcp-go/client"
 	"github.com/mark3labs/mcp-go/client/transport"
 	"github.com/mark3labs/mcp-go/mcp"
-	"github.com/urfave/cli/v3"
+	"github.com/spf13/cobra"
 
 	"r2v-mcp/internal/simulator"
 )
 
-func (p *program) tryCommand() *cli.Command {
-	return &cli.Command{
-		Name:  "try",
-		Usage: "make one clip as an assistant would: estimate, create, follow, save; simulated unless --live",
-		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "prompt", Usage: "what happens in the clip; references are Video 1, Image 1 (wan2.7) or character1 (wan2.6)"},
-			&cli.StringSliceFlag{Name: "reference", Usage: "`URL` of a picture or clip; again for more"},
-			&cli.StringFlag{Name: "model", Value: "wan2.7-r2v", Usage: "the model"},
-			&cli.StringFlag{Name: "resolution", Value: "720P", Usage: "720P or 1080P"},
-			&cli.IntFlag{Name: "duration", Value: 5, Usage: "length of the clip in seconds"},
-			&cli.BoolFlag{Name: "live", Usage: "use the real service; asks before it spends"},
-		},
-		Action: p.try,
+type tryFlags struct {
+	prompt, model, resolution string
+	references                []string
+	duration                  int
+	live                      bool
+}
+
+func (p *program) tryCommand() *cobra.Command {
+	var f tryFlags
+	cmd := &cobra.Command{
+		Use: "try", Short: "Make one clip as an assistant would: estimate, create, follow, save; simulated unless --live", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return p.try(cmd.Context(), f) },
 	}
+	cmd.Flags().StringVar(&f.prompt, "prompt", "", "what happens; references are Video 1, Image 1 (wan2.7) or character1 (wan2.6)")
+	cmd.Flags().StringArrayVar(&f.references, "reference", nil, "`address` of an image or video; again for more")
+	cmd.Flags().StringVar(&f.model, "model", "wan2.7-r2v", "the model")
+	cmd.Flags().StringVar(&f.resolution, "resolution", "720P", "720P or 1080P")
+	cmd.Flags().IntVar(&f.duration, "duration", 5, "length of the clip in seconds")
+	cmd.Flags().BoolVar(&f.live, "live", false, "use the real service; asks before it spends")
+	return cmd
 }
 
 // trial is one run of the main job.
@@ -45,14 +51,10 @@ type trial struct {
 	live   bool
 }
 
-func (p *program) try(ctx context.Context, cmd *cli.Command) (err error) {
-	t := &trial{program: p, live: cmd.Bool("live"), env: p.environ}
-	arguments := map[string]any{
-		"model": cmd.String("model"), "resolution": cmd.String("resolution"), "duration": cmd.Int("duration"),
-		"prompt": cmd.String("prompt"), "references": references(cmd.StringSlice("reference")),
-	}
+func (p *program) try(ctx context.Context, f tryFlags) (err error) {
+	t := &trial{program: p, live: f.live, env: p.environ}
 	if t.live {
-		if len(cmd.StringSlice("reference")) == 0 || cmd.String("prompt") == "" {
+		if len(f.references) == 0 || f.prompt == "" {
 			return errors.New("--live needs --prompt and at least one --reference that the service can read")
 		}
 	} else {
@@ -61,35 +63,39 @@ func (p *program) try(ctx context.Context, cmd *cli.Command) (err error) {
 			return err
 		}
 		defer func() { _ = sim.close() }()
-		sampleRequest(arguments, sim.base)
+		f.sample(sim.base)
 	}
 	if err := t.connect(ctx); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, t.client.Close()) }()
-	return t.run(ctx, arguments)
+	return t.run(ctx, f.arguments())
 }
 
-func references(urls []string) []map[string]any {
-	var out []map[string]any
-	for _, u := range urls {
-		out = append(out, map[string]any{"url": u})
+// sample fills in a reference and a prompt that the simulator knows, where none were given.
+func (f *tryFlags) sample(base string) {
+	if len(f.references) == 0 {
+		f.references = []string{strings.TrimSuffix(base, "/api/v1") + "/samples/dancer-4s.mp4"}
 	}
-	return out
-}
-
-// sampleRequest fills in a reference and a prompt that the simulator knows, where none were given.
-func sampleRequest(arguments map[string]any, base string) {
-	samples := strings.TrimSuffix(base, "/api/v1") + "/samples/"
-	if refs, _ := arguments["references"].([]map[string]any); len(refs) == 0 {
-		arguments["references"] = []map[string]any{{"url": samples + "dancer-4s.mp4", "duration_seconds": 4}}
-	}
-	if arguments["prompt"] == "" {
-		name := "Video 1"
-		if model, _ := arguments["model"].(string); strings.HasPrefix(model, "wan2.6") {
-			name = "character1"
+	if f.prompt == "" {
+		f.prompt = "Video 1 dances through a field of sunflowers at dawn"
+		if strings.HasPrefix(f.model, "wan2.6") {
+			f.prompt = "character1 dances through a field of sunflowers at dawn"
 		}
-		arguments["prompt"] = name + " dances through a field of sunflowers at dawn"
+	}
+}
+
+func (f *tryFlags) arguments() map[string]any {
+	var refs []map[string]any
+	for _, address := range f.references {
+		ref := map[string]any{"url": address}
+		if strings.HasSuffix(address, "/samples/dancer-4s.mp4") {
+			ref["duration_seconds"] = 4
+		}
+		refs = append(refs, ref)
+	}
+	return map[string]any{
+		"model": f.model, "resolution": f.resolution, "duration": f.duration, "prompt": f.prompt, "references": refs,
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"html"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 )
 
@@ -19,9 +20,9 @@ const (
 var (
 	errNotObject = errors.New("the answer is not a JSON object")
 
-	htmlTitle  = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title>`)
-	htmlHidden = regexp.MustCompile(`(?is)<(script|style)\b.*?</(script|style)>|<!--.*?-->`)
-	htmlTag    = regexp.MustCompile(`(?s)<[^>]*>`)
+	htmlTitle  = lazily(`(?is)<title[^>]*>(.*?)</title>`)
+	htmlHidden = lazily(`(?is)<(script|style)\b.*?</(script|style)>|<!--.*?-->`)
+	htmlTag    = lazily(`(?s)<[^>]*>`)
 )
 
 func (c *Client) newError(op string) *Error {
@@ -112,11 +113,11 @@ func plainStatement(body []byte) statement {
 		return statement{oss.Code, oss.Message, oss.RequestID}
 	}
 	text := string(body)
-	if title := htmlTitle.FindStringSubmatch(text); title != nil && strings.TrimSpace(title[1]) != "" {
+	if title := htmlTitle().FindStringSubmatch(text); title != nil && strings.TrimSpace(title[1]) != "" {
 		return statement{message: html.UnescapeString(title[1])}
 	}
 	if strings.HasPrefix(strings.TrimSpace(text), "<") {
-		text = html.UnescapeString(htmlTag.ReplaceAllString(htmlHidden.ReplaceAllString(text, " "), " "))
+		text = html.UnescapeString(htmlTag().ReplaceAllString(htmlHidden().ReplaceAllString(text, " "), " "))
 	}
 	return statement{message: text}
 }
@@ -151,4 +152,9 @@ func cleanLine(s string) string {
 		return r
 	}, strings.ToValidUTF8(s, "\uFFFD"))
 	return strings.Join(strings.Fields(visible), " ")
+}
+
+// lazily compiles an expression when it is first needed: the program is started all day, and most starts need none.
+func lazily(expression string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
 }

@@ -3,7 +3,6 @@ package dashscope
 import (
 	"bytes"
 	"encoding/json"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -68,11 +67,11 @@ func (o object) first(keys ...string) string {
 
 // decimal is a JSON number short enough to be worked with exactly: a longer one, or one with a huge exponent, is no
 // duration but a way to make a decimal library eat memory.
-var decimal = regexp.MustCompile(`^-?(0|[1-9][0-9]{0,29})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,2})?$`)
+var decimal = lazily(`^-?(0|[1-9][0-9]{0,29})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,2})?$`)
 
 // number returns a number's digits as they were sent, quoted or not; "" when there is none.
 func (o object) number(key string) json.Number {
-	if s := strings.TrimSpace(o.text(key)); decimal.MatchString(s) {
+	if s := strings.TrimSpace(o.text(key)); decimal().MatchString(s) {
 		return json.Number(s)
 	}
 	return ""

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"regexp"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -30,13 +31,13 @@ type marker struct {
 	key string // in Server.spent: how often this marker of this prompt has acted
 }
 
-var markerText = regexp.MustCompile(`\[\[fault:([a-z0-9-]+)(?:@([a-z]+))?(?: x([1-9][0-9]{0,3}))?\]\]`)
+var markerText = lazily(`\[\[fault:([a-z0-9-]+)(?:@([a-z]+))?(?: x([1-9][0-9]{0,3}))?\]\]`)
 
 const always = -1
 
 // readMarkers finds the faults in the prompt. One it does not know is refused, so that a misspelt one is no success.
 func (s *Server) readMarkers(c *call) *refusal {
-	for i, found := range markerText.FindAllStringSubmatch(c.prompt, -1) {
+	for i, found := range markerText().FindAllStringSubmatch(c.prompt, -1) {
 		f, ok := s.faults[found[1]]
 		on := operation(found[2])
 		if found[2] == "" {
@@ -142,4 +143,9 @@ func (c *call) wait(d time.Duration) bool {
 	case <-c.r.Context().Done():
 		return false
 	}
+}
+
+// lazily compiles an expression when it is first needed: the program is started all day, and most starts need none.
+func lazily(expression string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/url"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,13 +51,13 @@ func (r *orderReader) check(address string, schemes ...string) {
 	}
 }
 
-var pictureURI = regexp.MustCompile(`^data:image/(?:jpeg|jpg|png|bmp|webp);base64,`)
+var pictureURI = lazily(`^data:image/(?:jpeg|jpg|png|bmp|webp);base64,`)
 
 const maxPicture = 20 << 20
 
 // isPicture: data:{MIME type};base64,{data} of an image format, 20 MB at most.
 func isPicture(address string) bool {
-	prefix := pictureURI.FindString(address)
+	prefix := pictureURI().FindString(address)
 	data := address[len(prefix):]
 	size := base64.StdEncoding.DecodedLen(len(data)) - strings.Count(data[max(0, len(data)-2):], "=")
 	if prefix == "" || data == "" || size > maxPicture {
@@ -129,8 +128,8 @@ func (s *Server) length(address string) (millis, bool) {
 }
 
 var (
-	lengthInName = regexp.MustCompile(`(?:^|[-_])(\d{1,4}(?:\.\d{1,3})?)s(?:\.[A-Za-z0-9]+)?$`)
-	plainDecimal = regexp.MustCompile(`^\d{1,4}(?:\.\d{1,3})?$`)
+	lengthInName = lazily(`(?:^|[-_])(\d{1,4}(?:\.\d{1,3})?)s(?:\.[A-Za-z0-9]+)?$`)
+	plainDecimal = lazily(`^\d{1,4}(?:\.\d{1,3})?$`)
 )
 
 // statedLength reads ?seconds=8, #seconds=2.5 or a last path element like dancer-8s.mp4.
@@ -141,11 +140,11 @@ func statedLength(address string) (millis, bool) {
 	}
 	fragment, _ := url.ParseQuery(u.Fragment) // any other fragment states nothing
 	for _, stated := range []string{u.Query().Get("seconds"), fragment.Get("seconds")} {
-		if plainDecimal.MatchString(stated) {
+		if plainDecimal().MatchString(stated) {
 			return decimalMillis(stated), true
 		}
 	}
-	if found := lengthInName.FindStringSubmatch(path.Base(u.Path)); found != nil {
+	if found := lengthInName().FindStringSubmatch(path.Base(u.Path)); found != nil {
 		return decimalMillis(found[1]), true
 	}
 	return 0, false

@@ -1,7 +1,7 @@
 package simulator
 
 import (
-	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 	"math"
@@ -9,8 +9,6 @@ import (
 	"net/http"
 	"strings"
 	"time"
-
-	"github.com/abema/go-mp4"
 )
 
 const (
@@ -112,12 +110,42 @@ func readFile(parts *multipart.Reader, part *multipart.Part, limit int64) ([]byt
 	return content, nil
 }
 
+// lengthOfMP4 reads the movie header, 0 when there is none to be read.
 func lengthOfMP4(content []byte) millis {
-	info, err := mp4.Probe(bytes.NewReader(content))
-	if err != nil || info.Timescale == 0 || info.Duration > math.MaxInt64/1000 {
+	header := child(child(content, "moov"), "mvhd")
+	var scale, length uint64
+	switch {
+	case len(header) >= 32 && header[0] == 1: // 64-bit times
+		scale, length = uint64(binary.BigEndian.Uint32(header[20:])), binary.BigEndian.Uint64(header[24:])
+	case len(header) >= 20:
+		scale, length = uint64(binary.BigEndian.Uint32(header[12:])), uint64(binary.BigEndian.Uint32(header[16:]))
+	}
+	if scale == 0 || length > math.MaxInt64/1000 {
 		return 0
 	}
-	return millis(info.Duration) * 1000 / millis(info.Timescale)
+	return millis(length) * 1000 / millis(scale)
+}
+
+// child finds the first box of that name among the boxes of an MP4 and returns what is in it.
+func child(boxes []byte, name string) []byte {
+	const header = 8
+	for len(boxes) >= header {
+		size, start := uint64(binary.BigEndian.Uint32(boxes)), uint64(header)
+		if size == 1 && len(boxes) >= 2*header { // 64-bit size
+			size, start = binary.BigEndian.Uint64(boxes[header:]), 2*header
+		}
+		if size == 0 { // to the end
+			size = uint64(len(boxes))
+		}
+		if size < start || size > uint64(len(boxes)) {
+			return nil
+		}
+		if string(boxes[4:header]) == name {
+			return boxes[start:size]
+		}
+		boxes = boxes[size:]
+	}
+	return nil
 }
 
 // resolveUploads refuses an order with an oss:// address when the header that resolves them is missing, or when the

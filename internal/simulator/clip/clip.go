@@ -38,7 +38,7 @@ func Bytes(s Spec) ([]byte, error) {
 		return nil, err
 	}
 	v := video{s, ceilDiv(s.Width, 16), ceilDiv(s.Height, 16)}
-	return writeMP4(v, v.samples())
+	return writeMP4(v, v.samples()), nil
 }
 
 func (s Spec) check() error {
