@@ -66,7 +66,7 @@ func wire(r video.Request, m *video.Model) *dashscope.VideoRequest {
 func (d *DashScope) Look(ctx context.Context, id string) (video.Snapshot, error) {
 	task, err := d.client.GetTask(ctx, id)
 	if err != nil {
-		return video.Snapshot{}, d.fail(err)
+		return video.Snapshot{}, unread(d.fail(err))
 	}
 	s := video.Snapshot{
 		Status: status(task.Status), SubmittedAt: task.SubmitTime, ScheduledAt: task.ScheduledTime,
@@ -105,8 +105,16 @@ func usage(u *dashscope.Usage) *video.Usage {
 	return &video.Usage{Duration: total, Input: input, Output: output, Size: u.Size, Ratio: u.Ratio, SR: u.SR}
 }
 
+// unread is the error of a look: asking costs nothing, so what became of the question does not matter.
+func unread(e *video.Error) error {
+	if e.Charged == video.ChargedUnknown {
+		e.Charged, e.Advice = video.NotCharged, "The service did not answer. Asking costs nothing: call get_task again in a minute."
+	}
+	return e
+}
+
 // fail puts a client's error into our words: what it means for the money, and what to do.
-func (d *DashScope) fail(err error) error {
+func (d *DashScope) fail(err error) *video.Error {
 	e, ok := errors.AsType[*dashscope.Error](err)
 	if !ok {
 		return &video.Error{Charged: video.ChargedUnknown, Failure: video.Failure{Code: "Unexpected", Message: err.Error(), Advice: adviceUnknown}}
