@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"errors"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -61,7 +62,9 @@ func behave(t *testing.T, open func(t *testing.T) tracker.Ledger) {
 			for _, end := range []video.Status{video.Failed, video.Canceled} {
 				task, _, err := l.Claim(t.Context(), order("a", ""))
 				require.NoError(t, err)
-				_, err = l.Update(t.Context(), task.ID, func(task *video.Task) { task.ProviderTaskID, task.Status = string(end), end })
+				_, err = l.Bought(t.Context(), task.ID, string(end))
+				require.NoError(t, err)
+				_, err = l.Looked(t.Context(), task.ID, &video.Snapshot{Status: end})
 				require.NoError(t, err)
 				_, claimed, err := l.Claim(t.Context(), order("a", ""))
 				require.NoError(t, err)
@@ -70,14 +73,14 @@ func behave(t *testing.T, open func(t *testing.T) tracker.Ledger) {
 			}
 		},
 		"a refused purchase may be claimed again by its key, an unknown one never": func(t *testing.T, l tracker.Ledger) {
-			for status, again := range map[video.Status]bool{video.Failed: true, video.Unknown: false} {
-				task, _, err := l.Claim(t.Context(), order("a", string(status)))
+			for charged, again := range map[video.Charged]bool{video.NotCharged: true, video.ChargedUnknown: false} {
+				task, _, err := l.Claim(t.Context(), order("a", string(charged)))
 				require.NoError(t, err)
-				_, err = l.Update(t.Context(), task.ID, func(task *video.Task) { task.Status = status })
+				_, err = l.NotBought(t.Context(), task.ID, &video.Error{Charged: charged})
 				require.NoError(t, err)
-				same, claimed, err := l.Claim(t.Context(), order("a", string(status)))
+				same, claimed, err := l.Claim(t.Context(), order("a", string(charged)))
 				require.NoError(t, err)
-				require.Equal(t, again, claimed, status)
+				require.Equal(t, again, claimed, charged)
 				require.Equal(t, task.ID, same.ID)
 				time.Sleep(window)
 			}
@@ -87,7 +90,7 @@ func behave(t *testing.T, open func(t *testing.T) tracker.Ledger) {
 			require.NoError(t, err)
 			_, err = l.Task(t.Context(), "theirs")
 			require.ErrorIs(t, err, ledger.ErrNotFound)
-			_, err = l.Update(t.Context(), task.ID, func(task *video.Task) { task.ProviderTaskID = "theirs" })
+			_, err = l.Bought(t.Context(), task.ID, "theirs")
 			require.NoError(t, err)
 			for _, id := range []string{task.ID, "theirs"} {
 				found, err := l.Task(t.Context(), id)
@@ -108,12 +111,33 @@ func behave(t *testing.T, open func(t *testing.T) tracker.Ledger) {
 			task, _, err := l.Claim(t.Context(), order("a", ""))
 			require.NoError(t, err)
 			changed := l.Changed(task.ID)
-			_, err = l.Update(t.Context(), task.ID, func(task *video.Task) { task.Status = video.Running })
+			_, err = l.Bought(t.Context(), task.ID, "theirs")
 			require.NoError(t, err)
 			<-changed
 			require.Nil(t, l.Changed("nobody"))
-			_, err = l.Update(t.Context(), "nobody", func(*video.Task) {})
+			_, err = l.Bought(t.Context(), "nobody", "theirs")
 			require.ErrorIs(t, err, ledger.ErrNotFound)
+		},
+		"who comes too late changes nothing": func(t *testing.T, l tracker.Ledger) {
+			task, _, err := l.Claim(t.Context(), order("a", ""))
+			require.NoError(t, err)
+			same := func(got video.Task, err error) {
+				require.NoError(t, err)
+				require.Equal(t, task, got)
+			}
+			same(l.Looked(t.Context(), task.ID, &video.Snapshot{Status: video.Running}))
+			same(l.Saved(t.Context(), task.ID, "a.mp4", nil))
+			task, err = l.Bought(t.Context(), task.ID, "theirs")
+			require.NoError(t, err)
+			same(l.Bought(t.Context(), task.ID, "another"))
+			same(l.NotBought(t.Context(), task.ID, &video.Error{}))
+			task, err = l.Looked(t.Context(), task.ID, &video.Snapshot{Status: video.Succeeded})
+			require.NoError(t, err)
+			require.False(t, task.SubmittedAt.IsZero(), "what is known is kept where the provider is silent")
+			same(l.Looked(t.Context(), task.ID, &video.Snapshot{Status: video.Failed}))
+			task, err = l.Saved(t.Context(), task.ID, "a.mp4", nil)
+			require.NoError(t, err)
+			same(l.Saved(t.Context(), task.ID, "", errors.New("late")))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -38,7 +38,7 @@ type entry struct {
 func NewMemory(window time.Duration) *Memory { return &Memory{window: window} }
 
 // Claim reserves the right to buy an order, once. It returns the new task and true to exactly one caller for each key, who
-// must then buy it and record the outcome with Update; every other caller gets the same task and false. Without a key an
+// must then buy it and record the outcome with Bought or NotBought; every other caller gets the same task and false. Without a key an
 // equal request within the duplicate window counts as the same. A claim whose purchase was refused may be claimed again.
 //
 // It returns a *[video.Error] when the key belongs to another request.
@@ -55,7 +55,7 @@ func (m *Memory) Claim(_ context.Context, o video.Order) (video.Task, bool, erro
 	case refused(&old.task):
 		old.task.Status, old.task.Failure, old.task.CreatedAt = video.Pending, nil, time.Now()
 		old.task.Estimate = &o.Estimate
-		old.change()
+		old.wake()
 		return old.task, true, nil
 	}
 	return old.task, false, nil
@@ -126,16 +126,65 @@ func (m *Memory) Task(_ context.Context, id string) (video.Task, error) {
 	return video.Task{}, ErrNotFound
 }
 
-// Update changes a task in one step, wakes everybody who waits for it, and returns what it is now.
-func (m *Memory) Update(_ context.Context, id string, change func(*video.Task)) (video.Task, error) {
+// Bought records the provider's id of a purchase.
+func (m *Memory) Bought(_ context.Context, id, providerTaskID string) (video.Task, error) {
+	return m.change(id, underway, func(task *video.Task) {
+		task.ProviderTaskID, task.SubmittedAt = providerTaskID, time.Now()
+	})
+}
+
+// NotBought records a purchase that came to nothing, or whose fate is unknown when reason says so.
+func (m *Memory) NotBought(_ context.Context, id string, reason *video.Error) (video.Task, error) {
+	return m.change(id, underway, func(task *video.Task) {
+		task.Failure, task.Status = &reason.Failure, video.Failed
+		if reason.Charged == video.ChargedUnknown {
+			task.Status = video.Unknown
+		}
+	})
+}
+
+// Looked records that the provider was asked, and what it said; nil when it gave no answer.
+func (m *Memory) Looked(_ context.Context, id string, s *video.Snapshot) (video.Task, error) {
+	return m.change(id, open, func(task *video.Task) {
+		task.LookedAt = time.Now()
+		if s == nil {
+			return
+		}
+		submitted := task.SubmittedAt
+		task.Snapshot = *s
+		if s.SubmittedAt.IsZero() {
+			task.SubmittedAt = submitted
+		}
+	})
+}
+
+// Saved records where the clip is, or why it could not be saved.
+func (m *Memory) Saved(_ context.Context, id, path string, failure error) (video.Task, error) {
+	return m.change(id, unsaved, func(task *video.Task) {
+		task.SavedTo, task.SaveError = path, ""
+		if failure != nil {
+			task.SavedTo, task.SaveError = "", failure.Error()
+		}
+	})
+}
+
+// A task changes only from the state that the change is for: whoever comes too late changes nothing.
+func underway(t *video.Task) bool { return t.Status == video.Pending && t.ProviderTaskID == "" }
+func open(t *video.Task) bool     { return t.Status.Open() && t.ProviderTaskID != "" }
+func unsaved(t *video.Task) bool  { return t.Status == video.Succeeded && t.SavedTo == "" }
+
+// change changes a task in one step if it may, wakes everybody who waits for it, and returns what it is now.
+func (m *Memory) change(id string, may func(*video.Task) bool, change func(*video.Task)) (video.Task, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e := m.find(id)
 	if e == nil {
 		return video.Task{}, ErrNotFound
 	}
-	change(&e.task)
-	e.change()
+	if may(&e.task) {
+		change(&e.task)
+		e.wake()
+	}
 	return e.task, nil
 }
 
@@ -158,7 +207,7 @@ func (m *Memory) find(id string) *entry {
 	return nil
 }
 
-func (e *entry) change() {
+func (e *entry) wake() {
 	close(e.changed)
 	e.changed = make(chan struct{})
 }

@@ -33,43 +33,30 @@ func (t *Tracker) step(ctx context.Context, id string) (time.Duration, error) {
 	return t.PollInterval, err
 }
 
+// look asks the provider how the task stands. A task that it does not know has been forgotten, which takes 24 hours; before
+// that it is asked for in the wrong place.
 func (t *Tracker) look(ctx context.Context, task video.Task) (video.Task, error) {
-	snapshot, err := t.Provider.Look(ctx, task.ProviderTaskID)
-	forgotten := err == nil && snapshot.Status == video.Unknown
-	if forgotten && time.Since(task.SubmittedAt) < video.Lifetime {
-		err = &video.Error{Charged: video.ChargedUnknown, Failure: video.Failure{
+	snapshot, lookErr := t.Provider.Look(ctx, task.ProviderTaskID)
+	seen := &snapshot
+	if lookErr == nil && snapshot.Status == video.Unknown && time.Since(task.SubmittedAt) < video.Lifetime {
+		lookErr = &video.Error{Charged: video.NotCharged, Failure: video.Failure{
 			Code: "UnknownToProvider", Message: "the service does not know this task, although it is younger than 24 hours",
 			Advice: "Check that key and region are those it was made with, and call get_task again.",
 		}}
 	}
-	now, updateErr := t.Ledger.Update(ctx, task.ID, func(task *video.Task) {
-		task.LookedAt = time.Now()
-		switch {
-		case err != nil:
-		case forgotten:
-			task.Status = video.Unknown
-		default:
-			submitted := task.SubmittedAt
-			task.Snapshot = snapshot
-			if snapshot.SubmittedAt.IsZero() {
-				task.SubmittedAt = submitted
-			}
-		}
-	})
-	if updateErr != nil {
-		return task, updateErr
+	if lookErr != nil {
+		seen = nil
 	}
-	return now, err
+	now, err := t.Ledger.Looked(ctx, task.ID, seen)
+	if err != nil {
+		return task, err
+	}
+	return now, lookErr
 }
 
 // save keeps the clip. That it could not be saved is part of the task, not an error: the link is still good.
 func (t *Tracker) save(ctx context.Context, task video.Task) error {
-	path, saveErr := t.Saver.Save(ctx, task.ID, task.VideoURL)
-	_, err := t.Ledger.Update(ctx, task.ID, func(task *video.Task) {
-		task.SavedTo, task.SaveError = path, ""
-		if saveErr != nil {
-			task.SavedTo, task.SaveError = "", saveErr.Error()
-		}
-	})
+	path, failure := t.Saver.Save(ctx, task.ID, task.VideoURL)
+	_, err := t.Ledger.Saved(ctx, task.ID, path, failure)
 	return err
 }

@@ -19,7 +19,10 @@ type Ledger interface {
 	Claim(ctx context.Context, o video.Order) (task video.Task, claimed bool, err error)
 	Adopt(ctx context.Context, providerTaskID string, s video.Snapshot) (video.Task, error)
 	Task(ctx context.Context, id string) (video.Task, error)
-	Update(ctx context.Context, id string, change func(*video.Task)) (video.Task, error)
+	Bought(ctx context.Context, id, providerTaskID string) (video.Task, error)
+	NotBought(ctx context.Context, id string, reason *video.Error) (video.Task, error)
+	Looked(ctx context.Context, id string, s *video.Snapshot) (video.Task, error)
+	Saved(ctx context.Context, id, path string, failure error) (video.Task, error)
 	Changed(id string) <-chan struct{}
 }
 
@@ -61,30 +64,23 @@ func (t *Tracker) Create(ctx context.Context, o video.Order) (video.Task, bool, 
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), createTimeout)
 	defer cancel()
-	id, bought := t.Provider.Create(ctx, task.Request)
-	task, err = t.Ledger.Update(ctx, task.ID, func(task *video.Task) { record(task, id, bought) })
-	if err != nil {
+	if task, err = t.buy(ctx, task); err != nil {
 		return video.Task{}, false, err
 	}
 	return task, false, refusal(&task)
 }
 
-// record writes down what became of a purchase.
-func record(task *video.Task, id string, err error) {
-	task.ProviderTaskID = id
+// buy sends the create of a claimed task and records what became of it.
+func (t *Tracker) buy(ctx context.Context, task video.Task) (video.Task, error) {
+	id, err := t.Provider.Create(ctx, task.Request)
 	if err == nil {
-		task.SubmittedAt = time.Now()
-		return
+		return t.Ledger.Bought(ctx, task.ID, id)
 	}
-	known, ok := errors.AsType[*video.Error](err)
+	reason, ok := errors.AsType[*video.Error](err)
 	if !ok { // what is not understood may have cost money
-		known = &video.Error{Charged: video.ChargedUnknown, Failure: video.Failure{Code: "Unexpected", Message: err.Error()}}
+		reason = &video.Error{Charged: video.ChargedUnknown, Failure: video.Failure{Code: "Unexpected", Message: err.Error()}}
 	}
-	task.Failure = &known.Failure
-	task.Status = video.Failed
-	if known.Charged == video.ChargedUnknown {
-		task.Status = video.Unknown
-	}
+	return t.Ledger.NotBought(ctx, task.ID, reason)
 }
 
 // refusal is the error of a task whose purchase was refused, nil for any other.
