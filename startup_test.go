@@ -1,22 +1,17 @@
 package main_test
 
 import (
-	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -34,103 +29,6 @@ const (
 
 // The machine may be busy with something else for a while: a measurement has three tries.
 const tries = 3
-
-const (
-	helloLine       = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"test","version":"1"}}}`
-	initializedLine = `{"jsonrpc":"2.0","method":"notifications/initialized"}`
-	listLine        = `{"jsonrpc":"2.0","id":2,"method":"tools/list"}`
-)
-
-// binaries holds what build made; TestMain removes it.
-var binaries string
-
-func TestMain(m *testing.M) {
-	var err error
-	if binaries, err = os.MkdirTemp("", "r2v-mcp-test-"); err != nil {
-		panic(err)
-	}
-	m.Run() // the testing package ends the process with its result
-	_ = os.RemoveAll(binaries)
-}
-
-// build makes this program and the bare server as a release is made, and returns the folder with both.
-var build = sync.OnceValues(func() (string, error) {
-	cmd := exec.CommandContext(context.Background(), "go", "build", "-trimpath", "-ldflags", "-s -w",
-		"-o", binaries+string(filepath.Separator), ".", "./testdata/bare")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, out)
-	}
-	return binaries, nil
-})
-
-func built(tb testing.TB, name string) string {
-	tb.Helper()
-	dir, err := build()
-	require.NoError(tb, err)
-	return filepath.Join(dir, name)
-}
-
-// process is a server that is spoken to in lines.
-type process struct {
-	tb     testing.TB
-	cmd    *exec.Cmd
-	in     io.WriteCloser
-	out    *bufio.Reader
-	stderr bytes.Buffer
-}
-
-// start starts a server in an empty home. It does not outlive the test, nor a minute.
-func start(tb testing.TB, path, home string, env ...string) *process {
-	tb.Helper()
-	ctx, cancel := context.WithTimeout(tb.Context(), time.Minute)
-	tb.Cleanup(cancel)
-	p := &process{tb: tb, cmd: exec.CommandContext(ctx, path)}
-	p.cmd.Dir = home
-	p.cmd.Env = append([]string{"HOME=" + home, "TMPDIR=" + home, "LocalAppData=" + home}, env...)
-	p.cmd.Stderr = &p.stderr
-	var err error
-	p.in, err = p.cmd.StdinPipe()
-	require.NoError(tb, err)
-	out, err := p.cmd.StdoutPipe()
-	require.NoError(tb, err)
-	p.out = bufio.NewReader(out)
-	require.NoError(tb, p.cmd.Start())
-	return p
-}
-
-func (p *process) send(lines ...string) {
-	p.tb.Helper()
-	_, err := io.WriteString(p.in, strings.Join(lines, "\n")+"\n")
-	require.NoError(p.tb, err)
-}
-
-func (p *process) line() []byte {
-	p.tb.Helper()
-	line, err := p.out.ReadBytes('\n')
-	require.NoError(p.tb, err, "the server ended; its stderr: %s", &p.stderr)
-	return line
-}
-
-// stop ends the conversation; the server must end by itself, in peace.
-func (p *process) stop() {
-	p.tb.Helper()
-	require.NoError(p.tb, p.in.Close())
-	rest, err := io.ReadAll(p.out)
-	require.NoError(p.tb, err)
-	require.Empty(p.tb, string(rest), "nothing is said after the last answer")
-	require.NoError(p.tb, p.cmd.Wait(), "%s", &p.stderr)
-}
-
-// greeted starts this program and makes its acquaintance.
-func greeted(tb testing.TB, env ...string) *process {
-	tb.Helper()
-	p := start(tb, built(tb, "r2v-mcp"), tb.TempDir(), env...)
-	p.send(helloLine)
-	p.line()
-	p.send(initializedLine)
-	return p
-}
 
 // beginning is what a server's start to the answered tools/list took.
 type beginning struct {
