@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/url"
 	"os"
@@ -20,6 +21,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"r2v-mcp/dashscope"
+	"r2v-mcp/internal/egress"
 	"r2v-mcp/internal/video"
 )
 
@@ -40,25 +42,50 @@ type Config struct {
 	LogLevel        string        `env:"R2V_LOG_LEVEL, default=info" desc:"debug, info, warn or error; logs go to stderr"`
 
 	budget *decimal.Decimal // Budget, nil for none
+	level  slog.Level       // LogLevel
 }
 
-// readConfig reads the environment, given as KEY=value lines. It refuses what it does not understand and names the
+// config reads the environment and the catalogue that it names. It refuses what it does not understand and names the
 // variable: a budget with a spelling mistake in its name must not pass for no budget.
-func readConfig(ctx context.Context, environ []string, c *video.Catalogue) (*Config, error) {
-	lookup := map[string]string{}
-	for _, line := range environ {
+func (p *program) config(ctx context.Context) (*Config, *video.Catalogue, error) {
+	env := map[string]string{}
+	for _, line := range p.environ {
 		if key, value, _ := strings.Cut(line, "="); strings.TrimSpace(value) != "" {
-			lookup[key] = strings.TrimSpace(value) // clients pass "" for what their user left open
+			if runtime.GOOS == "windows" {
+				key = strings.ToUpper(key)
+			}
+			env[key] = strings.TrimSpace(value) // clients pass "" for what their user left open
 		}
 	}
-	if err := refuseUnknown(lookup); err != nil {
-		return nil, err
+	if err := refuseUnknown(env); err != nil {
+		return nil, nil, err
 	}
 	cfg := &Config{}
-	if err := envconfig.ProcessWith(ctx, &envconfig.Config{Target: cfg, Lookuper: envconfig.MapLookuper(lookup)}); err != nil {
-		return nil, byVariable(err)
+	if err := envconfig.ProcessWith(ctx, &envconfig.Config{Target: cfg, Lookuper: envconfig.MapLookuper(env)}); err != nil {
+		return nil, nil, byVariable(err)
 	}
-	return cfg, errors.Join(cfg.fill(), cfg.verify(c))
+	catalogue, err := cfg.catalogue()
+	if err != nil {
+		return nil, nil, err
+	}
+	cfg.fill(env)
+	return cfg, catalogue, cfg.verify(catalogue)
+}
+
+// catalogue is the built-in one, or the operator's file.
+func (c *Config) catalogue() (*video.Catalogue, error) {
+	if c.PricesFile == "" {
+		return video.BuiltIn()
+	}
+	data, err := os.ReadFile(c.PricesFile)
+	if err != nil {
+		return nil, fmt.Errorf("R2V_PRICES_FILE: %w", err)
+	}
+	catalogue, err := video.ParseCatalogue(data)
+	if err != nil {
+		return nil, fmt.Errorf("R2V_PRICES_FILE: %s: %w", c.PricesFile, err)
+	}
+	return catalogue, nil
 }
 
 // byVariable names the variable in an error that names the field it was to fill.
@@ -75,8 +102,8 @@ func byVariable(err error) error {
 func refuseUnknown(env map[string]string) error {
 	known := variables()
 	var errs []error
-	for key := range env {
-		if !strings.HasPrefix(key, "R2V_") || strings.HasPrefix(key, "R2V_TEST_") || slices.Contains(known, key) {
+	for _, key := range slices.Sorted(maps.Keys(env)) {
+		if !strings.HasPrefix(key, "R2V_") || slices.Contains(known, key) {
 			continue
 		}
 		near := slices.MinFunc(known, func(a, b string) int {
@@ -121,16 +148,13 @@ func settings() []setting {
 	return out
 }
 
-// fill works out the settings that depend on others.
-func (c *Config) fill() error {
+// fill works out the settings that depend on others. Where no folder for user data is known, SaveDir stays empty: a server
+// that only lists its tools needs none.
+func (c *Config) fill(env map[string]string) {
 	if c.DataDir == "" {
-		dir, err := userDataDir()
-		if err != nil {
-			return fmt.Errorf("R2V_DATA_DIR: no folder for user data is known here, so it must be set: %w", err)
-		}
-		c.DataDir = filepath.Join(dir, "r2v-mcp")
+		c.DataDir = userDataDir(env)
 	}
-	if c.SaveDir == "" {
+	if c.SaveDir == "" && c.DataDir != "" {
 		c.SaveDir = filepath.Join(c.DataDir, "videos")
 	}
 	if c.BaseURL == "" && c.Region == "simulator" {
@@ -139,7 +163,6 @@ func (c *Config) fill() error {
 	if c.BaseURL == "" {
 		c.BaseURL, _ = dashscope.BaseURL(c.Region)
 	}
-	return nil
 }
 
 func (c *Config) verify(catalogue *video.Catalogue) error {
@@ -150,11 +173,18 @@ func (c *Config) verify(catalogue *video.Catalogue) error {
 	if catalogue.Region(c.Region) == nil {
 		bad("DASHSCOPE_REGION", "%q is not one of %s", c.Region, strings.Join(catalogue.RegionNames(), ", "))
 	}
-	if strings.ContainsAny(c.APIKey, "${} \t\r\n") {
-		bad("DASHSCOPE_API_KEY", "it holds blanks or looks like a placeholder that was not replaced")
+	for name, value := range map[string]string{"DASHSCOPE_API_KEY": c.APIKey, "DASHSCOPE_WORKSPACE_ID": c.Workspace} {
+		if strings.ContainsAny(value, "${}") || strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			bad(name, "it holds blanks or other characters, or is a placeholder that was not replaced")
+		}
 	}
 	if _, err := dashscope.New(dashscope.Config{BaseURL: c.BaseURL, APIKey: "checked"}); c.BaseURL != "" && err != nil {
 		bad("DASHSCOPE_HTTP_BASE_URL", "%v", err)
+	} else if c.BaseURL != "" && !strings.HasSuffix(strings.TrimSuffix(c.BaseURL, "/"), "/api/v1") {
+		bad("DASHSCOPE_HTTP_BASE_URL", "%q does not end in /api/v1", c.BaseURL)
+	}
+	if _, err := egress.NewClient(c.egressAllow()); err != nil {
+		bad("R2V_EGRESS_ALLOW", "%v", err)
 	}
 	if c.Budget != "" {
 		budget, err := decimal.NewFromString(c.Budget)
@@ -171,10 +201,15 @@ func (c *Config) verify(catalogue *video.Catalogue) error {
 	within("R2V_DUPLICATE_WINDOW", c.DuplicateWindow, 0, 24*time.Hour)
 	within("R2V_MAX_WAIT", c.MaxWait, time.Second, time.Hour)
 	within("R2V_POLL_INTERVAL", c.PollInterval, 100*time.Millisecond, 10*time.Minute)
-	if c.SaveDir != "off" && !filepath.IsAbs(c.SaveDir) {
+	switch {
+	case c.DataDir != "" && !filepath.IsAbs(c.DataDir):
+		bad("R2V_DATA_DIR", "%q is no absolute path", c.DataDir)
+	case c.SaveDir == "" && c.APIKey != "":
+		bad("R2V_SAVE_DIR", "no folder for user data is known here: set it or R2V_DATA_DIR to an absolute path, or to off")
+	case c.SaveDir != "" && c.SaveDir != "off" && !filepath.IsAbs(c.SaveDir):
 		bad("R2V_SAVE_DIR", "%q is neither off nor an absolute path", c.SaveDir)
 	}
-	if err := new(slog.LevelVar).UnmarshalText([]byte(c.LogLevel)); err != nil {
+	if err := c.level.UnmarshalText([]byte(c.LogLevel)); err != nil {
 		bad("R2V_LOG_LEVEL", "%q is not one of debug, info, warn, error", c.LogLevel)
 	}
 	return errors.Join(errs...)
@@ -192,22 +227,23 @@ func (c *Config) egressAllow() []string {
 	return c.EgressAllow
 }
 
-// userDataDir is where the operating system wants a user's data. os has only folders for settings and for caches, and the
-// usual library reads a file at every start.
-func userDataDir() (string, error) {
-	home, err := os.UserHomeDir()
+// userDataDir is where the operating system wants a user's data, empty where nobody is at home. os has only folders for
+// settings and for caches, and the usual library reads a file at every start.
+func userDataDir(env map[string]string) string {
+	below := func(home string, inside ...string) string {
+		if !filepath.IsAbs(home) {
+			return ""
+		}
+		return filepath.Join(append([]string{home}, inside...)...)
+	}
 	switch runtime.GOOS {
 	case "windows":
-		if dir := os.Getenv("LocalAppData"); dir != "" {
-			return dir, nil
-		}
-		return filepath.Join(home, "AppData", "Local"), err
+		return below(env["LOCALAPPDATA"], "r2v-mcp")
 	case "darwin":
-		return filepath.Join(home, "Library", "Application Support"), err
-	default:
-		if dir := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(dir) {
-			return dir, nil
-		}
-		return filepath.Join(home, ".local", "share"), err
+		return below(env["HOME"], "Library", "Application Support", "r2v-mcp")
 	}
+	if dir := below(env["XDG_DATA_HOME"], "r2v-mcp"); dir != "" {
+		return dir
+	}
+	return below(env["HOME"], ".local", "share", "r2v-mcp")
 }

@@ -6,20 +6,15 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"r2v-mcp/internal/video"
 )
 
 func read(t *testing.T, environ ...string) (*Config, error) {
 	t.Helper()
-	c, err := video.BuiltIn()
-	require.NoError(t, err)
-	return readConfig(t.Context(), append(environ, "HOME="+t.TempDir()), c)
+	cfg, _, err := (&program{environ: append(environ, "HOME="+t.TempDir(), "LOCALAPPDATA="+t.TempDir())}).config(t.Context())
+	return cfg, err
 }
 
 func TestDefaults(t *testing.T) {
-	t.Setenv("XDG_DATA_HOME", "")
-	t.Setenv("HOME", "/home/somebody")
 	cfg, err := read(t)
 	require.NoError(t, err)
 	require.Equal(t, "singapore", cfg.Region)
@@ -40,7 +35,7 @@ func TestEmptyMeansNotSet(t *testing.T) {
 func TestABadValueIsRefusedByItsName(t *testing.T) {
 	for _, tt := range []struct{ line, want string }{
 		{"DASHSCOPE_REGION=mars", `DASHSCOPE_REGION: "mars" is not one of singapore, virginia, beijing, simulator`},
-		{"DASHSCOPE_API_KEY=${input:key}", "DASHSCOPE_API_KEY: it holds blanks or looks like a placeholder"},
+		{"DASHSCOPE_API_KEY=${input:key}", "DASHSCOPE_API_KEY: it holds blanks or other characters, or is a placeholder"},
 		{"DASHSCOPE_API_KEY=sk-1 sk-2", "DASHSCOPE_API_KEY: it holds blanks"},
 		{"DASHSCOPE_HTTP_BASE_URL=http://gateway.example/api/v1", "DASHSCOPE_HTTP_BASE_URL: "},
 		{"DASHSCOPE_HTTP_BASE_URL=dashscope", "DASHSCOPE_HTTP_BASE_URL: "},
@@ -52,6 +47,11 @@ func TestABadValueIsRefusedByItsName(t *testing.T) {
 		{"R2V_MAX_WAIT=2h", "R2V_MAX_WAIT: 2h0m0s is not between 1s and 1h0m0s"},
 		{"R2V_POLL_INTERVAL=1ms", "R2V_POLL_INTERVAL: 1ms is not between"},
 		{"R2V_DUPLICATE_WINDOW=-1s", "R2V_DUPLICATE_WINDOW: -1s is not between"},
+		{"DASHSCOPE_API_KEY=schlüssel", "DASHSCOPE_API_KEY: "},
+		{"DASHSCOPE_WORKSPACE_ID=a b", "DASHSCOPE_WORKSPACE_ID: "},
+		{"DASHSCOPE_HTTP_BASE_URL=https://gateway.example/", "does not end in /api/v1"},
+		{"R2V_EGRESS_ALLOW=10.0.0.0/99", "R2V_EGRESS_ALLOW: "},
+		{"R2V_DATA_DIR=data", `R2V_DATA_DIR: "data" is no absolute path`},
 		{"R2V_SAVE_DIR=videos", `R2V_SAVE_DIR: "videos" is neither off nor an absolute path`},
 		{"R2V_LOG_LEVEL=loud", `R2V_LOG_LEVEL: "loud" is not one of`},
 		{"R2V_BUDJET_PER_TASK=1", "R2V_BUDJET_PER_TASK is not a setting; did you mean R2V_BUDGET_PER_TASK?"},
@@ -88,13 +88,23 @@ func TestPricesFile(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join("internal", "video", "catalogue.json"))
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(file, text, 0o600))
-	c, err := (&program{environ: []string{"R2V_PRICES_FILE=" + file}}).catalogue()
+	_, c, err := (&program{environ: []string{"R2V_PRICES_FILE=" + file}}).config(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "wan2.7-r2v", c.DefaultModel)
 
 	require.NoError(t, os.WriteFile(file, text[:len(text)/2], 0o600))
-	_, err = (&program{environ: []string{"R2V_PRICES_FILE=" + file}}).catalogue()
+	_, err = read(t, "R2V_PRICES_FILE="+file)
 	require.ErrorContains(t, err, "R2V_PRICES_FILE: "+file)
-	_, err = (&program{environ: []string{"R2V_PRICES_FILE=" + file + "x"}}).catalogue()
+	_, err = read(t, "R2V_PRICES_FILE="+file+"x")
 	require.ErrorContains(t, err, "R2V_PRICES_FILE")
+}
+
+// A catalogue that only wants to see the tools may start the server with nothing at all in the environment.
+func TestWithoutAHomeOnlySavingNeedsAFolder(t *testing.T) {
+	for _, environ := range [][]string{nil, {"R2V_SAVE_DIR=off", "DASHSCOPE_API_KEY=sk-test"}, {"R2V_SAVE_DIR=" + t.TempDir(), "DASHSCOPE_API_KEY=sk-test"}} {
+		_, _, err := (&program{environ: environ}).config(t.Context())
+		require.NoError(t, err)
+	}
+	_, _, err := (&program{environ: []string{"DASHSCOPE_API_KEY=sk-test"}}).config(t.Context())
+	require.ErrorContains(t, err, "R2V_SAVE_DIR: no folder for user data is known here")
 }

@@ -73,64 +73,46 @@ func (p *program) command() *cobra.Command {
 }
 
 func (p *program) stdio(cmd *cobra.Command, _ []string) error {
-	s, logger, err := p.server(cmd.Context())
+	s, err := p.service(cmd.Context())
 	if err != nil {
 		return err
 	}
-	return serve.Stdio(cmd.Context(), s, p.stdin, p.stdout, slog.NewLogLogger(logger.Handler(), slog.LevelWarn))
+	defer s.tasks.Drain()
+	return serve.Stdio(cmd.Context(), s.mcp, p.stdin, p.stdout, slog.NewLogLogger(s.logger.Handler(), slog.LevelWarn))
 }
 
-// server wires everything together.
-func (p *program) server(ctx context.Context) (*server.MCPServer, *slog.Logger, error) {
-	catalogue, err := p.catalogue()
+// service is a server wired together.
+type service struct {
+	mcp    *server.MCPServer
+	tasks  *tracker.Tracker
+	logger *slog.Logger
+}
+
+func (p *program) service(ctx context.Context) (*service, error) {
+	cfg, catalogue, err := p.config(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	cfg, err := readConfig(ctx, p.environ, catalogue)
-	if err != nil {
-		return nil, nil, err
-	}
-	var level slog.LevelVar
-	if err := level.UnmarshalText([]byte(cfg.LogLevel)); err != nil {
-		return nil, nil, err
-	}
-	logger := slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: &level}))
-	tasks, err := newTracker(cfg, catalogue)
-	if err != nil {
-		return nil, nil, err
+	s := &service{logger: slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: cfg.level}))}
+	if s.tasks, err = newTracker(cfg, catalogue, s.logger); err != nil {
+		return nil, err
 	}
 	set := &tools.Set{
-		Catalogue: catalogue, Region: cfg.Region, Tasks: tasks, BudgetPerTask: cfg.budget,
+		Catalogue: catalogue, Region: cfg.Region, Tasks: s.tasks, BudgetPerTask: cfg.budget,
 		MaxWait: cfg.MaxWait, PollInterval: cfg.PollInterval,
 	}
 	all, err := set.All()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return serve.NewServer(version, set.Instructions(), all), logger, nil
+	s.mcp = serve.NewServer(version, set.Instructions(), all)
+	return s, nil
 }
 
-// catalogue is the built-in one, or the operator's file.
-func (p *program) catalogue() (*video.Catalogue, error) {
-	for _, line := range p.environ {
-		if path, ok := strings.CutPrefix(line, "R2V_PRICES_FILE="); ok && path != "" {
-			data, err := os.ReadFile(path)
-			if err != nil {
-				return nil, fmt.Errorf("R2V_PRICES_FILE: %w", err)
-			}
-			c, err := video.ParseCatalogue(data)
-			if err != nil {
-				return nil, fmt.Errorf("R2V_PRICES_FILE: %s: %w", path, err)
-			}
-			return c, nil
-		}
-	}
-	return video.BuiltIn()
-}
-
-func newTracker(cfg *Config, catalogue *video.Catalogue) (*tracker.Tracker, error) {
+func newTracker(cfg *Config, catalogue *video.Catalogue, logger *slog.Logger) (*tracker.Tracker, error) {
 	t := &tracker.Tracker{
 		Provider: provider.WithoutKey{}, Ledger: ledger.NewMemory(cfg.DuplicateWindow), PollInterval: cfg.PollInterval,
+		Logger: logger,
 	}
 	if cfg.APIKey != "" {
 		client, err := dashscope.New(dashscope.Config{
@@ -143,16 +125,16 @@ func newTracker(cfg *Config, catalogue *video.Catalogue) (*tracker.Tracker, erro
 	}
 	door, err := egress.NewClient(cfg.egressAllow())
 	if err != nil {
-		return nil, fmt.Errorf("R2V_EGRESS_ALLOW: %w", err)
+		return nil, err
 	}
-	if cfg.SaveDir != "off" {
+	if cfg.SaveDir != "off" && cfg.SaveDir != "" {
 		t.Saver = tracker.Folder{Dir: cfg.SaveDir, Client: door}
 	}
 	return t, nil
 }
 
-func (p *program) version(*cobra.Command, []string) error {
-	c, err := p.catalogue()
+func (p *program) version(cmd *cobra.Command, _ []string) error {
+	_, c, err := p.config(cmd.Context())
 	if err != nil {
 		return err
 	}

@@ -107,7 +107,7 @@ func (t *trial) simulated(ctx context.Context) (*runningSimulator, error) {
 		return nil, err
 	}
 	t.env = slices.DeleteFunc(slices.Clone(t.env), func(line string) bool { return strings.HasPrefix(line, "DASHSCOPE_") })
-	t.env = append(t.env, "DASHSCOPE_API_KEY="+key, "DASHSCOPE_REGION=simulator", "DASHSCOPE_HTTP_BASE_URL="+sim.base, "R2V_POLL_INTERVAL=500ms")
+	t.env = append(t.env, "DASHSCOPE_API_KEY="+key, "DASHSCOPE_REGION=simulator", "DASHSCOPE_HTTP_BASE_URL="+sim.base, "R2V_POLL_INTERVAL=500ms", "R2V_LOG_LEVEL=warn")
 	if slices.ContainsFunc(t.environ, func(line string) bool { return strings.HasPrefix(line, "DASHSCOPE_API_KEY=") }) {
 		fmt.Fprintln(t.stdout, "Using the built-in simulator, where a minute takes a second; --live uses your key and real money.")
 	} else {
@@ -123,7 +123,8 @@ func (t *trial) connect(ctx context.Context) error {
 		return err
 	}
 	exactly := func(ctx context.Context, command string, env, args []string) (*exec.Cmd, error) {
-		cmd := exec.CommandContext(ctx, command, args...)
+		// Killing the server could kill a purchase half way: it ends by itself when its stdin is closed.
+		cmd := exec.CommandContext(context.WithoutCancel(ctx), command, args...)
 		cmd.Env, cmd.Stderr = env, t.stderr
 		return cmd, nil
 	}

@@ -64,7 +64,7 @@ func (c *Client) refused(op string, r reply, o object, parseErr error) *Error {
 	e.Message = c.quote(said.message, maxMessage)
 	e.RequestID = c.quote(said.requestID, maxCode)
 	switch {
-	case r.err == errTooLong:
+	case errors.Is(r.err, errTooLong):
 		e.err = errTooLong
 	case r.err != nil:
 		e.err = &cutError{c.safe(r.err)}

@@ -21,10 +21,10 @@ type known struct {
 	texts map[string]string
 }
 
-func read(c *video.Catalogue) known {
+func fromCatalogue(c *video.Catalogue) known {
 	k := known{texts: texts(c), facts: map[string]fact{
 		"models": {words: c.ModelNames(), fallback: c.DefaultModel},
-		"kinds":  {words: words(video.Kinds())},
+		"kinds":  {words: stringsOf(video.Kinds())},
 	}}
 	for _, m := range c.Models {
 		k.widen("resolutions", m.Resolutions, video.Range{})
@@ -110,7 +110,7 @@ func perFamily(c *video.Catalogue, limit func(*video.Model) int) string {
 // Describe replaces the {placeholders} of a description by what the catalogue says. It returns an error that names a
 // placeholder which nothing stands for.
 func Describe(c *video.Catalogue, description string) (string, error) {
-	return read(c).describe(description)
+	return fromCatalogue(c).describe(description)
 }
 
 func (k known) describe(description string) (string, error) {

@@ -95,27 +95,41 @@ func (r *reader) unknown(path, name string, t reflect.Type) {
 	r.wrong(path, allowed, "there is no such argument")
 }
 
-// nearest finds the known name that was probably meant: one contained in the other, one begun like the other, or a few
-// typing errors away.
+// nearest finds the known name that was probably meant: the same but for case and underscores, one begun like it,
+// one that shares a whole word with the other, or one a few typing errors away.
 func nearest(name string, known []string) string {
 	const longest = 64 // longer names are no typing errors, and comparing them costs
 	if len(name) > longest {
 		return ""
 	}
-	plain := func(s string) string { return strings.ReplaceAll(strings.ToLower(s), "_", "") }
-	distance := func(k string) int {
-		a, b := plain(name), plain(k)
-		if len(a) > 1 && len(b) > 1 && (strings.Contains(a, b) || strings.Contains(b, a)) {
-			return 0
+	best, least := "", max(1, len(name)/3)
+	for _, k := range known {
+		if d := distance(words(name), words(k)); d <= least && (best == "" || d < least) {
+			best, least = k, d
 		}
-		if len(a) > 2 && len(b) > 2 && a[:3] == b[:3] {
-			return 1
-		}
-		return levenshtein.ComputeDistance(a, b)
-	}
-	best := slices.MinFunc(known, func(a, b string) int { return distance(a) - distance(b) })
-	if distance(best) > max(1, len(name)/3) {
-		return ""
 	}
 	return best
+}
+
+// words splits names as they are written in Go, JSON and by models: duration_seconds, durationSeconds, duration-seconds.
+func words(name string) []string {
+	var b strings.Builder
+	for i, r := range name {
+		if i > 0 && r >= 'A' && r <= 'Z' && name[i-1] >= 'a' && name[i-1] <= 'z' {
+			b.WriteByte('_')
+		}
+		b.WriteRune(r)
+	}
+	return strings.FieldsFunc(strings.ToLower(b.String()), func(r rune) bool { return r == '_' || r == '-' || r == ' ' })
+}
+
+func distance(a, b []string) int {
+	joined, other := strings.Join(a, ""), strings.Join(b, "")
+	switch {
+	case joined == other:
+		return 0
+	case len(joined) > 2 && len(other) > 2 && (joined[:3] == other[:3]), slices.ContainsFunc(a, func(w string) bool { return slices.Contains(b, w) }):
+		return 1
+	}
+	return levenshtein.ComputeDistance(joined, other)
 }

@@ -19,9 +19,14 @@ import (
 
 // Arguments is the schema of a tool's arguments: the struct T with what the catalogue knows filled in. A `catalogue` tag
 // names the fact that bounds a field (models, resolutions, ratios, shot_types, kinds, duration, seed), and descriptions
-// may hold {placeholders}: see [Describe]. It returns an error for a name that the catalogue does not know.
-func Arguments[T any](c *video.Catalogue) (json.RawMessage, error) {
-	return reflectSchema(reflect.TypeFor[T](), read(c))
+// may hold {placeholders}: see [Describe]. More placeholders are given as name, text, name, text. It returns an error for a
+// name that is not known.
+func Arguments[T any](c *video.Catalogue, more ...string) (json.RawMessage, error) {
+	k := fromCatalogue(c)
+	for i := 0; i+1 < len(more); i += 2 {
+		k.texts[more[i]] = more[i+1]
+	}
+	return reflectSchema(reflect.TypeFor[T](), k)
 }
 
 // Answer is the schema of a tool's structured answer. It is open: a later version may add fields.
@@ -107,7 +112,7 @@ func nameOf(field reflect.StructField) string {
 	return name
 }
 
-func words[S ~string](in []S) []string {
+func stringsOf[S ~string](in []S) []string {
 	out := make([]string, len(in))
 	for i, w := range in {
 		out[i] = string(w)

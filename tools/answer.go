@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -83,17 +84,18 @@ func (s *Set) nextStep(t *video.Task) string {
 		return fmt.Sprintf("Nobody knows yet whether this clip was bought: do not buy it again. Tell the user, keep task_id %s, and look for the task in the Model Studio console; its id can be given to get_task.", t.ID)
 	case t.Status == video.Unknown:
 		return "The service has forgotten this task: ids live 24 hours. Look at the bill in the Model Studio console before buying the clip again."
-	case t.Failure != nil && t.Failure.Retryable:
-		return "Nothing was charged. The same request may work later: call generate_r2v with a new idempotency_key."
 	case t.Failure != nil:
-		return "Nothing was charged. Follow error.advice, then call generate_r2v with a new idempotency_key."
+		return "Nothing was charged. Follow error.advice; a new purchase needs a new idempotency_key if this one had your own."
 	}
-	return "Nothing was charged. Call generate_r2v with a new idempotency_key if the clip is still wanted."
+	return "Nothing was charged. If the clip is still wanted, call generate_r2v again, with a new idempotency_key if this one had your own."
 }
+
+// pollAfter is when an open task is worth asking for again, in whole seconds.
+func (s *Set) pollAfter() int { return int(math.Ceil(s.PollInterval.Seconds())) }
 
 // refuse turns an error of the task's life into an answer in full.
 func refuse(what string, err error) error {
-	r := &refusal{what: what, charged: video.NotCharged, next: "Nothing was bought. Call again; if it stays like this, tell the user."}
+	r := &refusal{what: what, charged: video.NotCharged, next: "Call again; if it stays like this, tell the user."}
 	if err != nil {
 		r.what += " " + err.Error()
 	}

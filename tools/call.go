@@ -26,14 +26,9 @@ type refusal struct {
 }
 
 func (r *refusal) Error() string {
-	const most = 20
 	var b strings.Builder
 	b.WriteString(r.what)
-	for i, p := range r.problems {
-		if i == most {
-			fmt.Fprintf(&b, "\n- and %d more", len(r.problems)-most)
-			break
-		}
+	for _, p := range r.problems {
 		b.WriteString("\n- " + p.String())
 	}
 	fmt.Fprintf(&b, "\ncharged: %s\nnext_step: %s", r.charged, r.next)
@@ -48,8 +43,8 @@ type function[In, Out any] func(ctx context.Context, in In, problems []video.Pro
 func handler[In, Out any](do function[In, Out]) server.ToolHandlerFunc {
 	return func(ctx context.Context, req mcp.CallToolRequest) (result *mcp.CallToolResult, err error) {
 		defer func() {
-			if p := recover(); p != nil {
-				result, err = mcp.NewToolResultError(panicked(p)), nil
+			if recover() != nil {
+				result, err = mcp.NewToolResultError(panicked()), nil
 			}
 		}()
 		raw, err := rawArguments(req)
@@ -99,7 +94,7 @@ func rawArguments(req mcp.CallToolRequest) ([]byte, error) {
 
 // panicked keeps the process alive and the caller informed. The panic's own text may hold anything, so only the place is
 // told.
-func panicked(any) string {
+func panicked() string {
 	place := "unknown"
 	for line := range strings.Lines(string(debug.Stack())) {
 		if name, found := strings.CutPrefix(line, "r2v-mcp/"); found && !strings.Contains(line, "tools.panicked") && !strings.Contains(line, "tools.handler") {
@@ -124,7 +119,7 @@ func declare[In, Out any](d declaration, arguments json.RawMessage, do function[
 			Name: d.name, Title: d.title, Description: d.description,
 			RawInputSchema: arguments, RawOutputSchema: answer,
 			Annotations: mcp.ToolAnnotation{
-				Title: d.title, ReadOnlyHint: &d.readOnly, DestructiveHint: &d.destructive,
+				ReadOnlyHint: &d.readOnly, DestructiveHint: &d.destructive,
 				IdempotentHint: &d.idempotent, OpenWorldHint: &d.openWorld,
 			},
 		},

@@ -3,6 +3,7 @@ package tools
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	"github.com/mark3labs/mcp-go/mcp"
@@ -18,7 +19,7 @@ import (
 type estimateArguments struct {
 	References []estimateReference `json:"references"`
 	Model      string              `json:"model,omitempty" catalogue:"models"`
-	Resolution string              `json:"resolution,omitempty" catalogue:"resolutions"`
+	Resolution string              `json:"resolution,omitempty" catalogue:"resolutions" jsonschema_description:"Default {resolution}"`
 	Duration   int                 `json:"duration,omitempty" jsonschema_description:"Default {duration}"`
 	Audio      bool                `json:"audio,omitempty"`
 }
@@ -31,6 +32,9 @@ type estimateReference struct {
 
 type estimateAnswer struct {
 	Model           string            `json:"model"`
+	Resolution      string            `json:"resolution"`
+	Duration        int               `json:"duration"`
+	Audio           *bool             `json:"audio,omitempty"`
 	BillableSeconds *billableSeconds  `json:"billable_seconds,omitempty"`
 	TruncationLimit json.Number       `json:"truncation_limit_seconds,omitempty" jsonschema_description:"Billed seconds of each reference video at most"`
 	References      []estimatedAnswer `json:"references,omitempty"`
@@ -65,15 +69,19 @@ type budgetAnswer struct {
 
 func (s *Set) estimate(_ context.Context, in generateArguments, problems []video.Problem, _ mcp.CallToolRequest) (*estimateAnswer, error) {
 	q := s.quote(in, problems)
-	if strings.TrimSpace(in.Prompt) == "" {
-		q.forgive("prompt") // a price can be asked for before there is a prompt
+	q.checkGuards(in, s.BudgetPerTask)
+	if strings.TrimSpace(in.Prompt) == "" && !q.unreadable("prompt") { // a price can be asked for before there is a prompt
+		q.forgive("prompt")
+		q.report.Warnings = append(q.report.Warnings, "prompt: none is given, so it is not checked; generate_r2v needs one")
 	}
+	req := q.report.Request
 	out := &estimateAnswer{
-		Model: q.report.Request.Model, Problems: q.problems(), Warnings: q.warnings(), Charged: video.NotCharged,
-		NextStep: "If the price is agreed, call generate_r2v once with the same arguments and max_cost.",
+		Model: req.Model, Resolution: req.Resolution, Duration: req.Duration, Audio: req.Audio,
+		Problems: q.problems(), Warnings: q.warnings(), Charged: video.NotCharged,
+		NextStep: "Correct the problems and call estimate_cost again; generate_r2v would refuse this.",
 	}
-	if len(out.Problems) > 0 {
-		out.NextStep = "Correct the problems and call estimate_cost again; generate_r2v would refuse this."
+	if len(out.Problems) == 0 {
+		out.NextStep = fmt.Sprintf("If the price is agreed, call generate_r2v once with the same arguments and max_cost %s.", q.cost().High)
 	}
 	if q.estimate == nil {
 		return out, nil

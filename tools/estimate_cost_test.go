@@ -101,7 +101,9 @@ func TestEstimateNeedsNoPromptAndNoKey(t *testing.T) {
 	w := newWorld(t, options{noKey: true})
 	e := w.answer("estimate_cost", arguments{"references": refs(picture)})
 	require.Empty(t, e["problems"])
-	require.Empty(t, e["warnings"])
+	require.Equal(t, []any{"prompt: none is given, so it is not checked; generate_r2v needs one"}, e["warnings"])
+	require.Equal(t, "1080P", e["resolution"], "what was priced is said")
+	require.Equal(t, json.Number("5"), e["duration"])
 	require.Equal(t, json.Number("0.75"), path(e, "cost", "high"), "the dearer default is not hidden: 1080P, 5 s")
 	require.Contains(t, w.refusal("generate_r2v", wan27(nil)), "DASHSCOPE_API_KEY")
 }
@@ -113,4 +115,23 @@ func TestBudgetOfTheOperator(t *testing.T) {
 	text := w.refusal("generate_r2v", wan27(arguments{"max_cost": 100}))
 	require.Contains(t, text, "up to 0.75 USD, and the operator allows 0.5 for one")
 	require.Equal(t, false, path(w.answer("estimate_cost", wan27(arguments{"resolution": "720P"})), "budget", "exceeded"))
+}
+
+// A figure is taken for a fact: there is none where something that decides it is not known.
+func TestNoPriceWithoutItsReasons(t *testing.T) {
+	w := newWorld(t, options{})
+	for name, request := range map[string]arguments{
+		"a kind that is not told":     wan27(arguments{"references": refs("https://media.example/stream?id=7")}),
+		"a duration that is no count": wan27(arguments{"duration": "5s"}),
+		"references that are no list": wan27(arguments{"references": 5}),
+		"a model that is not known":   wan27(arguments{"model": "wan9"}),
+		"too many references":         wan27(arguments{"references": refs(picture, picture, picture, picture, picture, picture, picture)}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := w.on(t)
+			e := w.answer("estimate_cost", request)
+			require.NotContains(t, e, "cost")
+			require.NotEmpty(t, e["problems"])
+		})
+	}
 }

@@ -20,22 +20,22 @@ type generateArguments struct {
 	References     []referenceArgument `json:"references" jsonschema_description:"1-{references} images and videos with one subject each (videos: max {reference_videos}), plus one first_frame ({only:first_frame})"`
 	Model          string              `json:"model,omitempty" catalogue:"models"`
 	Resolution     string              `json:"resolution,omitempty" catalogue:"resolutions" jsonschema_description:"Default {resolution}; 720P is cheaper"`
-	Ratio          string              `json:"ratio,omitempty" catalogue:"ratios"`
+	Ratio          string              `json:"ratio,omitempty" catalogue:"ratios" jsonschema_description:"Default 16:9, not with first_frame"`
 	Duration       *int                `json:"duration,omitempty" catalogue:"duration" jsonschema_description:"Seconds, default {duration}; max {duration_max}, with a reference video {duration_max_with_video}"`
 	NegativePrompt string              `json:"negative_prompt,omitempty" jsonschema_description:"Max {negative_prompt_characters} characters"`
 	ShotType       string              `json:"shot_type,omitempty" catalogue:"shot_types" jsonschema_description:"{only:shot_type} only"`
 	Audio          *bool               `json:"audio,omitempty" jsonschema_description:"{only:audio} only; false is cheaper"`
-	PromptExtend   *bool               `json:"prompt_extend,omitempty" jsonschema_description:"{only:prompt_extend} only: rewrite the prompt (default true)"`
+	PromptExtend   *bool               `json:"prompt_extend,omitempty" jsonschema_description:"{only:prompt_extend} only, default true"`
 	Watermark      *bool               `json:"watermark,omitempty"`
-	Seed           *int64              `json:"seed,omitempty" catalogue:"seed"`
-	MaxCost        *decimal.Decimal    `json:"max_cost,omitempty" jsonschema_description:"Refuse if the highest estimate is above this"`
-	IdempotencyKey string              `json:"idempotency_key,omitempty" jsonschema_description:"The same key returns the same task"`
+	Seed           *int64              `json:"seed,omitempty"`
+	MaxCost        *decimal.Decimal    `json:"max_cost,omitempty" jsonschema_description:"Refuse above this, in the estimate's currency"`
+	IdempotencyKey string              `json:"idempotency_key,omitempty" jsonschema_description:"Your own, from the first call on"`
 }
 
 type referenceArgument struct {
-	URL      string           `json:"url" jsonschema_description:"Public http(s) address"`
+	URL      string           `json:"url" jsonschema_description:"Public http(s) address; images also data:image/...;base64 ({only:first_frame})"`
 	Type     string           `json:"type,omitempty" catalogue:"kinds" jsonschema_description:"Needed if the file ending does not tell"`
-	VoiceURL string           `json:"voice_url,omitempty" jsonschema_description:"wav or mp3, {only:voice_url} only"`
+	VoiceURL string           `json:"voice_url,omitempty" jsonschema_description:"{only:voice_url} only: sample of the voice (wav, mp3); the words go in the prompt"`
 	Seconds  *decimal.Decimal `json:"duration_seconds,omitempty" jsonschema_description:"Video length, for an exact price"`
 }
 
@@ -44,7 +44,7 @@ func (r *referenceArgument) SetShort(url string) { r.URL = url }
 
 func (in *generateArguments) request() video.Request {
 	req := video.Request{
-		Model: in.Model, Prompt: in.Prompt, NegativePrompt: in.NegativePrompt, Resolution: in.Resolution, Ratio: in.Ratio,
+		Model: in.Model, Prompt: in.Prompt, NegativePrompt: blankIsNone(in.NegativePrompt), Resolution: in.Resolution, Ratio: in.Ratio,
 		ShotType: in.ShotType, Audio: in.Audio, PromptExtend: in.PromptExtend,
 		Watermark: in.Watermark, Seed: in.Seed,
 	}
@@ -59,11 +59,20 @@ func (in *generateArguments) request() video.Request {
 	return req
 }
 
+func blankIsNone(s string) string {
+	if strings.TrimSpace(s) == "" {
+		return ""
+	}
+	return s
+}
+
 type generateAnswer struct {
 	TaskID         string            `json:"task_id"`
 	ProviderTaskID string            `json:"provider_task_id,omitempty"`
 	Status         string            `json:"status" jsonschema:"enum=PENDING,enum=RUNNING,enum=SUCCEEDED,enum=FAILED,enum=CANCELED,enum=UNKNOWN"`
 	Model          string            `json:"model"`
+	Resolution     string            `json:"resolution"`
+	Duration       int               `json:"duration"`
 	References     []referenceAnswer `json:"references"`
 	Cost           *costAnswer       `json:"cost,omitempty" jsonschema_description:"The estimate"`
 	IdempotencyKey string            `json:"idempotency_key"`
@@ -93,9 +102,9 @@ func (s *Set) generate(ctx context.Context, in generateArguments, problems []vid
 		return nil, &refusal{what: "The call was cancelled before anything was sent.", charged: video.NotCharged, next: "Call generate_r2v again if the clip is still wanted."}
 	}
 	cost := q.cost()
-	task, replayed, err := s.Tasks.Create(ctx, video.Order{Request: q.report.Request, Estimate: cost, IdempotencyKey: in.IdempotencyKey})
+	task, replayed, err := s.Tasks.Create(ctx, video.Order{Request: q.report.Request, Estimate: cost, IdempotencyKey: in.IdempotencyKey, Fingerprint: q.report.Fingerprint()})
 	if err != nil {
-		return nil, refuse("The clip was not bought.", err)
+		return nil, refuse("This call brought no clip.", err)
 	}
 	return s.bought(task, replayed, q), nil
 }
@@ -103,19 +112,22 @@ func (s *Set) generate(ctx context.Context, in generateArguments, problems []vid
 func (s *Set) bought(task video.Task, replayed bool, q *quote) *generateAnswer {
 	out := &generateAnswer{
 		TaskID: task.ID, ProviderTaskID: task.ProviderTaskID, Status: string(task.Status), Model: task.Request.Model,
-		Cost: asCost(*task.Estimate), IdempotencyKey: task.IdempotencyKey, Replayed: replayed, Charged: string(task.Charged()),
+		Resolution: task.Request.Resolution, Duration: task.Request.Duration, Cost: asCost(*task.Estimate), IdempotencyKey: task.IdempotencyKey, Replayed: replayed, Charged: string(task.Charged()),
 		ExpiresAt: stamp(task.ExpiresAt()), Warnings: q.warnings(), NextStep: s.nextStep(&task),
 	}
 	for _, ref := range q.references() {
 		out.References = append(out.References, referenceAnswer{Alias: ref.Alias, Type: string(ref.Type)})
 	}
 	if task.Status.Open() {
-		out.PollAfter = int(s.PollInterval.Seconds())
+		out.PollAfter = s.pollAfter()
 	}
-	if f := task.Failure; f != nil {
+	if f := task.Failure; f != nil && task.Status == video.Unknown {
 		out.Warnings = append(out.Warnings, "the service's answer was lost: "+f.Code+" "+f.Message)
 	}
-	if replayed {
+	if replayed && !task.Status.Open() && task.Status != video.Unknown {
+		out.NextStep = fmt.Sprintf("This task has ended: call get_task with task_id %s for its clip.", task.ID)
+	}
+	if replayed && task.Status != video.Unknown {
 		out.Warnings = append(out.Warnings, "this is the task of an earlier, equal request; nothing new was bought: to buy the same clip again, give a new idempotency_key")
 	}
 	return out
@@ -129,7 +141,7 @@ func (s *Set) generateR2V() (server.ServerTool, error) {
 	return declare(declaration{
 		name: "generate_r2v", title: "Buy a video clip",
 		description: `Buys a reference-to-video clip: people or things from your images and videos act in a new video. Costs money: call estimate_cost first, and set max_cost.
-Answers at once with task_id, valid 24 h; the clip takes 1-5 minutes: wait with get_task. Never call again to check or after a timeout; to repeat a lost call, use the same idempotency_key.`,
+Answers with task_id; the clip takes 1-5 minutes: wait with get_task. Never call again to check. To repeat a lost call, send it unchanged: the same idempotency_key never buys twice.`,
 		openWorld: true,
 	}, arguments, s.generate)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,7 +20,7 @@ const defaultWait = 25 * time.Second
 
 type getTaskArguments struct {
 	TaskID      string `json:"task_id"`
-	WaitSeconds *int   `json:"wait_seconds,omitempty" jsonschema_description:"Default 25, usually max 50"`
+	WaitSeconds *int   `json:"wait_seconds,omitempty" jsonschema_description:"Default {default_wait}, max {max_wait}"`
 }
 
 type taskAnswer struct {
@@ -68,7 +69,9 @@ type errorAnswer struct {
 
 func (s *Set) task(ctx context.Context, in getTaskArguments, problems []video.Problem, req mcp.CallToolRequest) (*taskAnswer, error) {
 	id := strings.TrimSpace(in.TaskID)
-	problems = append(problems, checkTaskID(id)...)
+	if !slices.ContainsFunc(problems, func(p video.Problem) bool { return p.Field == "task_id" }) {
+		problems = append(problems, checkTaskID(id)...)
+	}
 	wait := defaultWait
 	if in.WaitSeconds != nil {
 		// Longer than a year is as long as a year: the server's own limit decides.
@@ -84,7 +87,7 @@ func (s *Set) task(ctx context.Context, in getTaskArguments, problems []video.Pr
 	task, err := s.Tasks.Wait(ctx, id, min(wait, s.MaxWait))
 	stop()
 	if task.ID == "" {
-		return nil, refuse("No task was found.", err)
+		return nil, refuse("The task could not be looked up.", err)
 	}
 	return s.taskAnswer(task, err), nil
 }
@@ -116,7 +119,7 @@ func (s *Set) taskAnswer(task video.Task, lookErr error) *taskAnswer {
 	}
 	if task.Status.Open() {
 		out.ExpiresAt = stamp(task.ExpiresAt())
-		out.PollAfter = int(s.PollInterval.Seconds())
+		out.PollAfter = s.pollAfter()
 	}
 	if u := task.Usage; u != nil {
 		out.Usage = &usageAnswer{Duration: number(u.Duration), Input: number(u.Input), Output: number(u.Output), Size: u.Size, Ratio: u.Ratio, SR: u.SR}
@@ -134,7 +137,8 @@ func (s *Set) taskAnswer(task video.Task, lookErr error) *taskAnswer {
 }
 
 func (s *Set) getTask() (server.ServerTool, error) {
-	arguments, err := schema.Arguments[getTaskArguments](s.Catalogue)
+	arguments, err := schema.Arguments[getTaskArguments](s.Catalogue,
+		"default_wait", fmt.Sprintf("%.0f", min(defaultWait, s.MaxWait).Seconds()), "max_wait", fmt.Sprintf("%.0f", s.MaxWait.Seconds()))
 	if err != nil {
 		return server.ServerTool{}, err
 	}

@@ -65,7 +65,7 @@ func TestSameKeyNeverBuysTwice(t *testing.T) {
 	second := w.answer("generate_r2v", request)
 	require.Equal(t, first["task_id"], second["task_id"])
 	require.Equal(t, true, second["replayed"])
-	spelled := w.answer("generate_r2v", wan27(arguments{"idempotency_key": "k1", "resolution": "1080P", "duration": "5"}))
+	spelled := w.answer("generate_r2v", wan27(arguments{"idempotency_key": "k1", "resolution": "1080P", "duration": "5", "ratio": "16:9", "watermark": false, "prompt_extend": true, "negative_prompt": " "}))
 	require.Equal(t, first["task_id"], spelled["task_id"], "defaults spelled out are the same request")
 
 	text, isError := w.call("generate_r2v", wan27(arguments{"idempotency_key": "k1", "seed": 7}))
@@ -151,7 +151,15 @@ func TestWhatBecomesOfAPurchase(t *testing.T) {
 				require.Equal(t, "UNKNOWN", answer["status"])
 				require.Equal(t, answer["task_id"], w.answer("generate_r2v", request)["task_id"], "the same key asks about it and buys nothing")
 				require.Equal(t, tt.creates, w.created())
-				require.Equal(t, "unknown", w.answer("get_task", arguments{"task_id": answer["task_id"]})["charged"])
+				task := w.answer("get_task", arguments{"task_id": answer["task_id"]})
+				require.Equal(t, "unknown", task["charged"])
+				require.Equal(t, false, path(task, "error", "retryable"))
+				request["idempotency_key"] = "another"
+				text, isError = w.call("generate_r2v", request)
+				require.True(t, isError)
+				require.Contains(t, text, "MayBeBoughtAlready")
+				require.Contains(t, text, answer["task_id"])
+				require.Equal(t, tt.creates, w.created())
 			}
 		})
 	}
@@ -218,14 +226,13 @@ func TestFailedTaskTellsWhatToDo(t *testing.T) {
 }
 
 func TestClipThatCannotBeSavedIsStillGiven(t *testing.T) {
-	for _, fault := range []string{"short-clip", "expired-link"} {
+	for _, fault := range []string{"short-clip", "half-clip", "expired-link"} {
 		t.Run(fault, func(t *testing.T) {
 			w := newWorld(t, options{})
 			created := w.answer("generate_r2v", wan27(arguments{"prompt": "Image 1 [[fault:" + fault + "]]"}))
-			task := w.answer("get_task", arguments{"task_id": created["task_id"], "wait_seconds": 1})
-			for i := 0; i < 20 && task["status"] != "SUCCEEDED"; i++ {
-				task = w.answer("get_task", arguments{"task_id": created["task_id"], "wait_seconds": 1})
-			}
+			start := time.Now()
+			task := w.answer("get_task", arguments{"task_id": created["task_id"], "wait_seconds": 20})
+			require.Less(t, time.Since(start), 10*time.Second, "what has ended is told at once")
 			require.Equal(t, "SUCCEEDED", task["status"])
 			require.NotEmpty(t, task["video_url"])
 			require.NotContains(t, task, "saved_to")
@@ -262,6 +269,7 @@ func TestTaskThatIsNotThere(t *testing.T) {
 	for _, id := range []string{"r2v-nobody", "4909100c-7b5a-9f92-bfe5-000000000000"} {
 		text := w.refusal("get_task", arguments{"task_id": id})
 		require.Contains(t, text, "TaskNotFound")
+		require.Contains(t, text, "charged: unknown", "of what is not known, nobody can say that it cost nothing")
 		require.Contains(t, text, id)
 	}
 }

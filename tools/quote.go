@@ -28,15 +28,21 @@ func (s *Set) quote(in generateArguments, unread []video.Problem) *quote {
 	return q
 }
 
+// price prices the request, unless something that decides the price could not be read: a figure would be taken for a fact.
 func (q *quote) price() {
 	r := q.report
-	if r.Model == nil || r.Price == nil {
+	for _, field := range []string{"model", "resolution", "duration", "audio", "references", "arguments"} {
+		if slices.ContainsFunc(q.unread, func(p video.Problem) bool { return p.Field == field || strings.HasPrefix(p.Field, field+"[") }) {
+			return
+		}
+	}
+	if r.Price == nil {
 		return
 	}
 	order := billing.Order{Output: decimal.NewFromInt(int64(r.Request.Duration)), PerSecond: r.Price.PerSecond}
 	for _, ref := range r.Request.References {
 		switch ref.Kind {
-		case video.Clip:
+		case video.Video:
 			order.Clips = append(order.Clips, length(ref, r.Model.Media["video"].Seconds))
 			order.Counted++
 		case video.Image:
@@ -45,7 +51,7 @@ func (q *quote) price() {
 			}
 		}
 	}
-	if e, err := order.Estimate(); err == nil {
+	if e, err := order.Estimate(); err == nil { // what has no price breaks a rule that is told already
 		q.estimate = &e
 	}
 }
@@ -82,19 +88,44 @@ func (q *quote) checkGuards(in generateArguments, budget *decimal.Decimal) {
 		return
 	}
 	high, currency := q.estimate.Cost.High, r.Price.Currency
-	if in.MaxCost != nil && high.GreaterThan(*in.MaxCost) {
+	if in.MaxCost != nil && high.GreaterThan(*in.MaxCost) && !in.MaxCost.IsNegative() {
 		r.Problems = append(r.Problems, video.Problem{
 			Field: "max_cost", Wrong: fmt.Sprintf("this clip may cost up to %s %s, more than %s", high, currency, in.MaxCost),
-			Allowed: fmt.Sprintf("%s or more, or a cheaper request: 720P, a shorter duration, fewer or shorter reference videos, duration_seconds for each of them", high),
+			Allowed: fmt.Sprintf("%s or more", high) + q.cheaper(", or "),
 		})
 	}
 	if budget != nil && high.GreaterThan(*budget) {
 		r.Problems = append(r.Problems, video.Problem{
 			Field: "cost", Wrong: fmt.Sprintf("this clip may cost up to %s %s, and the operator allows %s for one", high, currency, budget),
-			Allowed: "a cheaper request: 720P, a shorter duration, fewer or shorter reference videos; only the operator can raise R2V_BUDGET_PER_TASK",
+			Allowed: fmt.Sprintf("%s or less", budget) + q.cheaper(", by ") + "; only the operator can raise R2V_BUDGET_PER_TASK",
 		})
 	}
 }
+
+// cheaper lists what would make this request cheaper, empty when nothing would.
+func (q *quote) cheaper(lead string) string {
+	var ways []string
+	r, m := q.report, q.report.Model
+	if cheapest := m.Resolutions[0]; r.Request.Resolution != cheapest {
+		ways = append(ways, "resolution "+cheapest)
+	}
+	if r.Request.Duration > m.Duration.Min {
+		ways = append(ways, "a shorter duration")
+	}
+	if !q.estimate.Input.Known() {
+		ways = append(ways, "duration_seconds of each reference video")
+	}
+	if len(q.estimate.Clips) > 0 {
+		ways = append(ways, "fewer or shorter reference videos")
+	}
+	if len(ways) == 0 {
+		return ""
+	}
+	return lead + strings.Join(ways, ", ")
+}
+
+// mostProblems bounds an answer: a model reads it, and somebody pays for that too.
+const mostProblems = 20
 
 // problems lists what is wrong, arguments that could not be read first. Of such an argument nothing else is said: its
 // value is not known.
@@ -104,6 +135,10 @@ func (q *quote) problems() []video.Problem {
 		if !q.unreadable(p.Field) {
 			out = append(out, p)
 		}
+	}
+	if len(out) > mostProblems {
+		more := video.Problem{Field: "arguments", Wrong: fmt.Sprintf("there are %d more problems", len(out)-mostProblems), Allowed: "a request without them"}
+		out = append(out[:mostProblems], more)
 	}
 	return out
 }
@@ -132,7 +167,7 @@ func (q *quote) references() []estimatedAnswer {
 		if i < len(q.report.Aliases) {
 			answer.Alias = q.report.Aliases[i]
 		}
-		if ref.Kind == video.Clip && q.estimate != nil {
+		if ref.Kind == video.Video && q.estimate != nil {
 			billed := asInterval(q.estimate.Clips[clips])
 			answer.Billable = &billed
 			answer.LengthKnown = "unknown"

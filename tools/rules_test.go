@@ -52,7 +52,7 @@ func wan26(change arguments) arguments {
 // Every rule of the catalogue, broken through an MCP client: the refusal names the field, what is wrong and what is
 // allowed; nothing is charged and nothing reaches the service.
 func TestEveryRuleIsToldBeforeAnythingIsSpent(t *testing.T) {
-	w := newWorld(t, options{})
+	w := newWorld(t, options{region: "singapore"})
 	many := func(n int, url string) []any {
 		var out []any
 		for range n {
@@ -123,10 +123,19 @@ func TestEveryRuleIsToldBeforeAnythingIsSpent(t *testing.T) {
 		{"a Chinese name that is not there", wan27(arguments{"prompt": "图1看着视频2"}), "prompt", "names Video 2", "Image 1"},
 		{"a character that is not there", wan26(arguments{"prompt": "Character1 looks at character3"}), "prompt", "names character3", "character1"},
 		{"character zero", wan26(arguments{"prompt": "character0 and character1"}), "prompt", "names character0", "character1"},
-		{"wan2.6's names on wan2.7", wan27(arguments{"prompt": "character1 waves, Image 1 too"}), "prompt", "character1, which means nothing to wan2.7-r2v", "Image 1, Video 1"},
-		{"wan2.7's names on wan2.6", wan26(arguments{"prompt": "Image 1 waves to character1"}), "prompt", "Image 1, which means nothing to wan2.6-r2v", "character1"},
+		{"wan2.6's names on wan2.7", wan27(arguments{"prompt": "character1 waves, Image 1 too"}), "prompt", "which means nothing to wan2.7-r2v", "Image 1"},
+		{"wan2.7's names on wan2.6", wan26(arguments{"prompt": "Image 1 waves to character1"}), "prompt", "which means nothing to wan2.6-r2v", "character1"},
 		{"max_cost", wan27(arguments{"max_cost": 0.01}), "max_cost", "up to 0.75 USD, more than 0.01", "0.75 or more"},
 		{"max_cost negative", wan27(arguments{"max_cost": -1}), "max_cost", "-1 is negative", "0 or more"},
+		{"data above 20 MB", wan27(arguments{"references": refs("data:image/png;base64," + strings.Repeat("AAAA", 7_000_000))}), "references[0].url", "the image has 21000000 bytes", "at most 20 MB"},
+		{"a first frame that is a video", wan27(arguments{"references": refs(picture, ref(clip8, "first_frame"))}), "references[1].url", ".mp4 is not taken", "png"},
+		{"a form of media that nobody takes", wan27(arguments{"references": refs("https://media.example/a.heic")}), "references[0].url", ".heic is not taken", "jpeg, jpg, png, bmp, webp, mp4, mov"},
+		{"an address of this network", wan27(arguments{"references": refs("https://nas.local/a.png")}), "references[0].url", "reached from this network only", "from the internet"},
+		{"an address without https", wan27(arguments{"references": refs("media.example/a.png")}), "references[0].url", "did you mean https://media.example/a.png?", "https://"},
+		{"bytes that are not UTF-8", wan27(arguments{"prompt": "Image 1 \ufffd"}), "prompt", "character 9 (U+FFFD) is no text", "valid UTF-8"},
+		{"the snapshot's durations", wan27(arguments{"model": "wan2.7-r2v-2026-06-12", "duration": 16}), "duration", "16 seconds", "2 to 15"},
+		{"flash's durations", wan26(arguments{"model": "wan2.6-r2v-flash", "duration": 11}), "duration", "11 seconds", "2 to 10"},
+		{"a long idempotency_key", wan27(arguments{"idempotency_key": strings.Repeat("k", 256)}), "idempotency_key", "too long", "1 to 255"},
 		{"idempotency_key", wan27(arguments{"idempotency_key": "a b"}), "idempotency_key", "blanks", "visible ASCII"},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
@@ -137,8 +146,8 @@ func TestEveryRuleIsToldBeforeAnythingIsSpent(t *testing.T) {
 			require.Contains(t, text, tt.allowed)
 
 			estimate := w.answer("estimate_cost", tt.request)
-			if strings.HasPrefix(tt.rule, "max_cost") || tt.field == "idempotency_key" || strings.HasPrefix(tt.wrong, "missing") || tt.wrong == "blank" {
-				return // guards of a purchase, and a prompt that an estimate does not need
+			if tt.wrong == "missing" || tt.wrong == "blank" {
+				return // a price can be asked for before there is a prompt
 			}
 			require.Contains(t, fmt.Sprint(estimate["problems"]), tt.wrong, "an estimate finds the same")
 		})
@@ -164,7 +173,7 @@ func TestWarnings(t *testing.T) {
 		{"a reference never named", "simulator", wan27(arguments{"prompt": "somebody waves"}), "never names Image 1"},
 		{"the second reference never named", "simulator", wan26(arguments{"references": refs(picture, clip8)}), "never names character2"},
 		{"ratio beside a first frame", "simulator", wan27(arguments{"ratio": "1:1", "references": refs(picture, ref(picture, "first_frame"))}), "ratio 1:1 is ignored"},
-		{"a loose name without a reference", "simulator", wan27(arguments{"prompt": "Image 1 in a music video 2024"}), "if it means to name Video 2024"},
+		{"a loose name without a reference", "simulator", wan27(arguments{"prompt": "Image 1 looks at image 2"}), "means to name Image 2"},
 		{"virginia's durations", "virginia", wan26(arguments{"duration": 7, "references": refs(clip8)}), "only 5 or 10 seconds"},
 		{"virginia's references", "virginia", wan26(arguments{"duration": 5}), "takes only reference videos, not references of type image"},
 	} {
@@ -193,5 +202,76 @@ func TestNoWarningsWithoutCause(t *testing.T) {
 			require.Empty(t, answer["problems"])
 			require.Empty(t, answer["warnings"])
 		})
+	}
+}
+
+// Prose is not taken for names, and names are found in the ways people write them.
+func TestNamesInPrompts(t *testing.T) {
+	two := refs(picture, "https://media.example/boy.png")
+	for _, tt := range []struct {
+		model, prompt     string
+		problem, warnings string
+	}{
+		{"wan2.7-r2v", "图1和图2生成一个视频10秒", "", ""},
+		{"wan2.7-r2v", "图1和图2,视频16:9,视频1080P,短视频15秒,视频2倍速播放", "", ""},
+		{"wan2.7-r2v", "图1和图2在地图3前,构图3分法,意图4", "", ""},
+		{"wan2.7-r2v", "Video 5 seconds. Image 1 and Image 2 dance, Video 16:9, Image 3D", "", ""},
+		{"wan2.7-r2v", "Images 1 and 2 dance in a music video 2024", "", ""},
+		{"wan2.7-r2v", "Image 1 & 2; then image 1", "", ""},
+		{"wan2.7-r2v", "图１、2跳舞", "", ""},
+		{"wan2.7-r2v", "圖一和圖二跳舞", "", ""},
+		{"wan2.7-r2v", "Image\u00a01 and Image  2 and Image #1", "", ""},
+		{"wan2.7-r2v", `Image 1 reads "Image 3" to Image 2`, "", "means to name Image 3"},
+		{"wan2.7-r2v", "Image 1 and Image 2 and image 3", "", "means to name Image 3"},
+		{"wan2.7-r2v", "Image 1 and Image 2 and Image 3 walk", "names Image 3", ""},
+		{"wan2.7-r2v", "图1和图2和图3", "names Image 3", ""},
+		{"wan2.7-r2v", "圖1、圖2與視頻1", "names Video 1", ""},
+		{"wan2.7-r2v", "Image 1 and Image 2 in a scene, character 3 years later", "", ""},
+		{"wan2.6-r2v", "character1 and character2, a character 3 meters tall", "", ""},
+		{"wan2.6-r2v", "character1 and character2 walk. Video 5 seconds, 地图1, Video 2024 retrospective", "", ""},
+		{"wan2.6-r2v", `character1 and character2: "I am character9"`, "", "means to name character9"},
+		{"wan2.6-r2v", "Characters 1 and 2 walk", "", ""},
+		{"wan2.6-r2v", "character1 and character2 and character3", "names character3", ""},
+	} {
+		t.Run(tt.model+" "+tt.prompt, func(t *testing.T) {
+			w := newWorld(t, options{})
+			answer := w.answer("estimate_cost", arguments{"model": tt.model, "prompt": tt.prompt, "references": two})
+			for said, want := range map[string]string{"problems": tt.problem, "warnings": tt.warnings} {
+				if want == "" {
+					require.Empty(t, answer[said])
+				} else {
+					require.Contains(t, fmt.Sprint(answer[said]), want)
+				}
+			}
+		})
+	}
+}
+
+func TestWordsInAnyCase(t *testing.T) {
+	w := newWorld(t, options{})
+	want := fmt.Sprint(w.answer("estimate_cost", wan27(arguments{"resolution": "720P", "references": refs(ref(picture, "image"))})))
+	for _, change := range []arguments{
+		{"resolution": "720p", "references": refs(ref(picture, "Image"))},
+		{"resolution": " 720P ", "model": "Wan2.7-R2V", "references": refs(ref(picture, "reference_image"))},
+	} {
+		require.Equal(t, want, fmt.Sprint(w.answer("estimate_cost", wan27(change))))
+	}
+}
+
+func TestAllIsToldAlthoughTheModelIsUnknown(t *testing.T) {
+	w := newWorld(t, options{})
+	text := w.refusal("generate_r2v", arguments{"model": "wan2.6-flash", "prompt": "", "duration": 99, "resolution": "4K", "ratio": "21:9", "references": refs("ftp://media.example/a")})
+	for _, want := range []string{`"wan2.6-flash" is not a model known here; did you mean wan2.6-r2v?`, "\n- prompt: ", "\n- duration: ", "\n- resolution: ", "\n- ratio: ", "\n- references[0].url: "} {
+		require.Contains(t, text, want)
+	}
+}
+
+func TestDidYouMean(t *testing.T) {
+	w := newWorld(t, options{})
+	for wrong, right := range map[string]string{
+		"duration_seconds": "duration", "negativePrompt": "negative_prompt", "promt": "prompt", "refs": "references", "maxCost": "max_cost",
+		"reference_images": "references", "idempotencyKey": "idempotency_key", "aspect_ratio": "ratio",
+	} {
+		require.Contains(t, w.refusal("generate_r2v", wan27(arguments{wrong: 1})), wrong+": there is no such argument; did you mean "+right+"?")
 	}
 }

@@ -20,7 +20,7 @@ const window = 10 * time.Minute
 // behave is what every ledger must do, whatever it is kept in.
 func behave(t *testing.T, open func(t *testing.T) tracker.Ledger) {
 	order := func(prompt, key string) video.Order {
-		return video.Order{Request: video.Request{Model: "wan2.7-r2v", Prompt: prompt}, IdempotencyKey: key}
+		return video.Order{Request: video.Request{Model: "wan2.7-r2v", Prompt: prompt}, Fingerprint: prompt, IdempotencyKey: key}
 	}
 	for name, test := range map[string]func(t *testing.T, l tracker.Ledger){
 		"a key is claimed once, however many claim it": func(t *testing.T, l tracker.Ledger) {
@@ -48,6 +48,8 @@ func behave(t *testing.T, open func(t *testing.T) tracker.Ledger) {
 			first, claimed, err := l.Claim(t.Context(), order("a", ""))
 			require.NoError(t, err)
 			require.True(t, claimed)
+			_, err = l.Bought(t.Context(), first.ID, "theirs")
+			require.NoError(t, err)
 			time.Sleep(window - time.Second)
 			again, claimed, err := l.Claim(t.Context(), order("a", ""))
 			require.NoError(t, err)
@@ -64,7 +66,7 @@ func behave(t *testing.T, open func(t *testing.T) tracker.Ledger) {
 				require.NoError(t, err)
 				_, err = l.Bought(t.Context(), task.ID, string(end))
 				require.NoError(t, err)
-				_, err = l.Looked(t.Context(), task.ID, &video.Snapshot{Status: end})
+				_, err = l.Looked(t.Context(), task.ID, video.Snapshot{Status: end})
 				require.NoError(t, err)
 				_, claimed, err := l.Claim(t.Context(), order("a", ""))
 				require.NoError(t, err)
@@ -84,6 +86,43 @@ func behave(t *testing.T, open func(t *testing.T) tracker.Ledger) {
 				require.Equal(t, task.ID, same.ID)
 				time.Sleep(window)
 			}
+		},
+		"what may be bought already is not bought under another key within the window": func(t *testing.T, l tracker.Ledger) {
+			task, _, err := l.Claim(t.Context(), order("a", "k"))
+			require.NoError(t, err)
+			_, err = l.NotBought(t.Context(), task.ID, &video.Error{Charged: video.ChargedUnknown})
+			require.NoError(t, err)
+			_, claimed, err := l.Claim(t.Context(), order("a", "another"))
+			require.ErrorContains(t, err, task.ID)
+			require.False(t, claimed)
+			_, claimed, err = l.Claim(t.Context(), order("b", "another"))
+			require.NoError(t, err)
+			require.True(t, claimed)
+			time.Sleep(window)
+			_, claimed, err = l.Claim(t.Context(), order("a", "a third"))
+			require.NoError(t, err)
+			require.True(t, claimed)
+		},
+		"a purchase given up for lost is found again": func(t *testing.T, l tracker.Ledger) {
+			task, _, err := l.Claim(t.Context(), order("a", "k"))
+			require.NoError(t, err)
+			_, err = l.NotBought(t.Context(), task.ID, &video.Error{Charged: video.ChargedUnknown})
+			require.NoError(t, err)
+			task, err = l.Bought(t.Context(), task.ID, "theirs")
+			require.NoError(t, err)
+			require.Equal(t, video.Pending, task.Status)
+			require.Nil(t, task.Failure)
+		},
+		"without a key, what may be bought already counts as the same for a day": func(t *testing.T, l tracker.Ledger) {
+			task, _, err := l.Claim(t.Context(), order("a", ""))
+			require.NoError(t, err)
+			_, err = l.NotBought(t.Context(), task.ID, &video.Error{Charged: video.ChargedUnknown})
+			require.NoError(t, err)
+			time.Sleep(video.Lifetime - time.Second)
+			again, claimed, err := l.Claim(t.Context(), order("a", ""))
+			require.NoError(t, err)
+			require.False(t, claimed)
+			require.Equal(t, task.ID, again.ID)
 		},
 		"a task is found by either id": func(t *testing.T, l tracker.Ledger) {
 			task, _, err := l.Claim(t.Context(), order("a", ""))
@@ -125,16 +164,17 @@ func behave(t *testing.T, open func(t *testing.T) tracker.Ledger) {
 				require.NoError(t, err)
 				require.Equal(t, task, got)
 			}
-			same(l.Looked(t.Context(), task.ID, &video.Snapshot{Status: video.Running}))
+			same(l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Running}))
 			same(l.Saved(t.Context(), task.ID, "a.mp4", nil))
 			task, err = l.Bought(t.Context(), task.ID, "theirs")
 			require.NoError(t, err)
-			same(l.Bought(t.Context(), task.ID, "another"))
+			_, err = l.Bought(t.Context(), task.ID, "another")
+			require.ErrorContains(t, err, "theirs")
 			same(l.NotBought(t.Context(), task.ID, &video.Error{}))
-			task, err = l.Looked(t.Context(), task.ID, &video.Snapshot{Status: video.Succeeded})
+			task, err = l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded})
 			require.NoError(t, err)
 			require.False(t, task.SubmittedAt.IsZero(), "what is known is kept where the provider is silent")
-			same(l.Looked(t.Context(), task.ID, &video.Snapshot{Status: video.Failed}))
+			same(l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Failed}))
 			task, err = l.Saved(t.Context(), task.ID, "a.mp4", nil)
 			require.NoError(t, err)
 			same(l.Saved(t.Context(), task.ID, "", errors.New("late")))

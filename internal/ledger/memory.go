@@ -7,12 +7,16 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"r2v-mcp/internal/video"
 )
+
+// doubt is how long an order of unknown fate keeps an equal one from being bought under another key.
+const doubt = 10 * time.Minute
 
 // IDPrefix begins every task id that a ledger gives out, and no provider's.
 const IDPrefix = "r2v-"
@@ -41,16 +45,19 @@ func NewMemory(window time.Duration) *Memory { return &Memory{window: window} }
 // must then buy it and record the outcome with Bought or NotBought; every other caller gets the same task and false. Without a key an
 // equal request within the duplicate window counts as the same. A claim whose purchase was refused may be claimed again.
 //
-// It returns a *[video.Error] when the key belongs to another request.
+// It returns a *[video.Error] when the key belongs to another request, and when an equal one of unknown fate is younger than
+// the window.
 func (m *Memory) Claim(_ context.Context, o video.Order) (video.Task, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	fingerprint := o.Request.Fingerprint()
-	old := m.earlier(o.IdempotencyKey, fingerprint)
+	old := m.earlier(o)
 	switch {
 	case old == nil:
-		return m.add(o, fingerprint), true, nil
-	case old.fingerprint != fingerprint:
+		if doubtful := m.doubtful(o); doubtful != nil {
+			return video.Task{}, false, mayBeBought(doubtful.task)
+		}
+		return m.add(o), true, nil
+	case old.fingerprint != o.Fingerprint:
 		return video.Task{}, false, keyReused(old.task)
 	case refused(&old.task):
 		old.task.Status, old.task.Failure, old.task.CreatedAt = video.Pending, nil, time.Now()
@@ -62,25 +69,55 @@ func (m *Memory) Claim(_ context.Context, o video.Order) (video.Task, bool, erro
 }
 
 // earlier finds the task that an order would repeat.
-func (m *Memory) earlier(key, fingerprint string) *entry {
+func (m *Memory) earlier(o video.Order) *entry {
 	for i := len(m.tasks) - 1; i >= 0; i-- {
 		e := m.tasks[i]
-		if key != "" {
-			if e.task.IdempotencyKey == key {
+		if o.IdempotencyKey != "" {
+			if e.task.IdempotencyKey == o.IdempotencyKey {
 				return e
 			}
 			continue
 		}
-		ended := e.task.Status == video.Failed || e.task.Status == video.Canceled
-		if e.fingerprint == fingerprint && !ended && time.Since(e.task.CreatedAt) < m.window {
+		if e.fingerprint == o.Fingerprint && time.Since(e.task.CreatedAt) < m.within(&e.task) {
 			return e
 		}
 	}
 	return nil
 }
 
+// within is how long an equal order without a key counts as the same. What failed may be bought again at once; what may
+// have been bought already, not before everybody would know.
+func (m *Memory) within(t *video.Task) time.Duration {
+	switch {
+	case t.Status == video.Failed || t.Status == video.Canceled:
+		return 0
+	case t.Status == video.Unknown || underway(t):
+		return video.Lifetime
+	}
+	return m.window
+}
+
 // refused reports whether the purchase itself was refused, so that nothing was ever made under this claim.
 func refused(t *video.Task) bool { return t.Status == video.Failed && t.ProviderTaskID == "" }
+
+// doubtful finds an equal order of which nobody knows yet whether it was bought. Another key must not buy it again before
+// somebody had the time to look.
+func (m *Memory) doubtful(o video.Order) *entry {
+	for _, e := range m.tasks {
+		if e.fingerprint == o.Fingerprint && e.task.Status == video.Unknown && time.Since(e.task.CreatedAt) < max(m.window, doubt) {
+			return e
+		}
+	}
+	return nil
+}
+
+func mayBeBought(t video.Task) error {
+	return &video.Error{Charged: video.ChargedUnknown, Failure: video.Failure{
+		Code:    "MayBeBoughtAlready",
+		Message: fmt.Sprintf("task %s is the same request, and nobody knows yet whether it was bought", t.ID),
+		Advice:  "This call bought nothing. Tell the user to look for the task in the Model Studio console; buy it again only if it is not there.",
+	}}
+}
 
 func keyReused(t video.Task) error {
 	return &video.Error{Charged: video.NotCharged, Failure: video.Failure{
@@ -90,8 +127,8 @@ func keyReused(t video.Task) error {
 	}}
 }
 
-func (m *Memory) add(o video.Order, fingerprint string) video.Task {
-	e := &entry{fingerprint: fingerprint, changed: make(chan struct{}), task: video.Task{
+func (m *Memory) add(o video.Order) video.Task {
+	e := &entry{fingerprint: o.Fingerprint, changed: make(chan struct{}), task: video.Task{
 		ID: newID(), IdempotencyKey: o.IdempotencyKey, Request: o.Request, Estimate: &o.Estimate,
 		Snapshot: video.Snapshot{Status: video.Pending}, CreatedAt: time.Now(),
 	}}
@@ -110,8 +147,11 @@ func (m *Memory) Adopt(_ context.Context, providerTaskID string, s video.Snapsho
 		return e.task, nil
 	}
 	e := &entry{changed: make(chan struct{}), task: video.Task{
-		ID: newID(), ProviderTaskID: providerTaskID, Snapshot: s, CreatedAt: s.SubmittedAt, LookedAt: time.Now(),
+		ID: newID(), ProviderTaskID: providerTaskID, Snapshot: s, CreatedAt: time.Now(), LookedAt: time.Now(),
 	}}
+	if s.SubmittedAt.IsZero() {
+		e.task.SubmittedAt = e.task.CreatedAt
+	}
 	m.tasks = append(m.tasks, e)
 	return e.task, nil
 }
@@ -126,11 +166,29 @@ func (m *Memory) Task(_ context.Context, id string) (video.Task, error) {
 	return video.Task{}, ErrNotFound
 }
 
-// Bought records the provider's id of a purchase.
+// Bought records the provider's id of a purchase, also of one that was given up for lost. It returns an error when the task
+// has another id already.
 func (m *Memory) Bought(_ context.Context, id, providerTaskID string) (video.Task, error) {
-	return m.change(id, underway, func(task *video.Task) {
+	task, err := m.change(id, func(t *video.Task) bool { return t.ProviderTaskID == "" }, func(task *video.Task) {
 		task.ProviderTaskID, task.SubmittedAt = providerTaskID, time.Now()
+		task.Status, task.Failure = video.Pending, nil
+		task.Request = withoutData(task.Request)
 	})
+	if err == nil && task.ProviderTaskID != providerTaskID {
+		err = fmt.Errorf("task %s is %s, not %s", id, task.ProviderTaskID, providerTaskID)
+	}
+	return task, err
+}
+
+// withoutData cuts pictures that came within the request: up to a hundred megabytes that nobody needs again.
+func withoutData(r video.Request) video.Request {
+	r.References = slices.Clone(r.References)
+	for i, ref := range r.References {
+		if head, _, found := strings.Cut(ref.URL, ","); found && strings.HasPrefix(strings.ToLower(head), "data:") {
+			r.References[i].URL = strings.Clone(head) + ","
+		}
+	}
+	return r
 }
 
 // NotBought records a purchase that came to nothing, or whose fate is unknown when reason says so.
@@ -143,18 +201,11 @@ func (m *Memory) NotBought(_ context.Context, id string, reason *video.Error) (v
 	})
 }
 
-// Looked records that the provider was asked, and what it said; nil when it gave no answer.
-func (m *Memory) Looked(_ context.Context, id string, s *video.Snapshot) (video.Task, error) {
+// Looked records what the provider said. What it is silent about stays as it was known.
+func (m *Memory) Looked(_ context.Context, id string, s video.Snapshot) (video.Task, error) {
 	return m.change(id, open, func(task *video.Task) {
 		task.LookedAt = time.Now()
-		if s == nil {
-			return
-		}
-		submitted := task.SubmittedAt
-		task.Snapshot = *s
-		if s.SubmittedAt.IsZero() {
-			task.SubmittedAt = submitted
-		}
+		task.Snapshot = s.Over(task.Snapshot)
 	})
 }
 

@@ -11,11 +11,14 @@ type advice struct {
 // adviceUnknown is for a create that was sent and never answered.
 const adviceUnknown = "Whether the clip was bought is not known. Do not buy it again; tell the user and look for the task in the Model Studio console."
 
-const fallbackAdvice = "Nothing was charged. Read the message, correct the request and call again with a new idempotency_key."
+const fallbackAdvice = "Nothing was charged. Read the message, correct the request and call again."
 
 // adviceFor finds the advice for a code of DashScope: the entry with that very code, else the longest entry that the code
 // begins with. Source of the codes: https://www.alibabacloud.com/help/en/model-studio/error-code.
-func adviceFor(code string) advice {
+func adviceFor(code, message string) advice {
+	if strings.Contains(message, "Model not exist") { // what an unknown model is told under a code of many meanings
+		code = "ModelNotFound"
+	}
 	best := advice{text: fallbackAdvice}
 	longest := 0
 	for prefix, a := range advices() {
@@ -33,7 +36,7 @@ func advices() map[string]advice {
 		bill    = "Nothing was charged. The account must be put in order in the Alibaba Cloud console: tell the user."
 		access  = "Nothing was charged. The key may not use this model or workspace: tell the user to activate the model in the Model Studio console, or to check DASHSCOPE_WORKSPACE_ID."
 		gone    = "Nothing was charged. The model does not exist for this key: check DASHSCOPE_REGION, or use another model (older models are retired from time to time)."
-		later   = "Nothing was charged. The service failed: try again in a few minutes with a new idempotency_key."
+		later   = "Nothing was charged. The service failed: the same request may work in a few minutes."
 		slower  = "Nothing was charged. Too many requests at once: wait a minute and call again."
 	)
 	return map[string]advice{
@@ -49,7 +52,7 @@ func advices() map[string]advice {
 		"model_not_supported":             {text: gone},
 		"DataInspectionFailed":            {text: content},
 		"IPInfringementSuspect":           {text: content},
-		"InvalidParameter":                {text: "Nothing was charged. The message names what the service refused: correct it, check that every reference can be reached from the internet, and call again with a new idempotency_key."},
+		"InvalidParameter":                {text: "Nothing was charged. The message names what the service refused: correct it, check that every reference can be reached from the internet, and call again."},
 		"InvalidParameter.DataInspection": {text: media, retryable: true},
 		"InvalidURL":                      {text: media},
 		"InvalidURL.ConnectionRefused":    {text: media, retryable: true},
@@ -72,6 +75,6 @@ func advices() map[string]advice {
 		"ModelServiceFailed":              {text: later, retryable: true},
 		"ModelServingError":               {text: later, retryable: true},
 		"ModelUnavailable":                {text: later, retryable: true},
-		"RewriteFailed":                   {text: "Nothing was charged. Rewriting the prompt failed: call again with prompt_extend false and a new idempotency_key.", retryable: true},
+		"RewriteFailed":                   {text: "Nothing was charged. Rewriting the prompt failed: call again, on wan2.7 with prompt_extend false.", retryable: true},
 	}
 }

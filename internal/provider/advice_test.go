@@ -51,6 +51,7 @@ func TestAdviceForFailedTasks(t *testing.T) {
 			require.Equal(t, video.Failed, s.Status)
 			require.Equal(t, retryable, s.Failure.Retryable)
 			require.Contains(t, s.Failure.Advice, "Nothing was charged.")
+			require.NotContains(t, s.Failure.Advice, "idempotency_key", "the tools say when a new key is needed")
 			require.Equal(t, "said the service", s.Failure.Message)
 		})
 	}

@@ -55,7 +55,7 @@ func wire(r video.Request, m *video.Model) *dashscope.VideoRequest {
 		return out
 	}
 	out.Parameters.Resolution, out.Parameters.Ratio = r.Resolution, r.Ratio
-	types := map[video.Kind]string{video.Image: "reference_image", video.Clip: "reference_video", video.FirstFrame: "first_frame"}
+	types := map[video.Kind]string{video.Image: "reference_image", video.Video: "reference_video", video.FirstFrame: "first_frame"}
 	for _, ref := range r.References {
 		out.Input.Media = append(out.Input.Media, dashscope.Media{Type: types[ref.Kind], URL: ref.URL, ReferenceVoice: ref.VoiceURL})
 	}
@@ -73,7 +73,7 @@ func (d *DashScope) Look(ctx context.Context, id string) (video.Snapshot, error)
 		EndedAt: task.EndTime, VideoURL: task.VideoURL, Usage: usage(task.Usage),
 	}
 	if s.Status == video.Failed {
-		advice := adviceFor(task.Code)
+		advice := adviceFor(task.Code, task.Message)
 		s.Failure = &video.Failure{Code: task.Code, Message: task.Message, Advice: advice.text, Retryable: advice.retryable, RequestID: task.RequestID}
 	}
 	if !s.Status.Open() && s.EndedAt.IsZero() {
@@ -108,7 +108,7 @@ func usage(u *dashscope.Usage) *video.Usage {
 // unread is the error of a look: asking costs nothing, so what became of the question does not matter.
 func unread(e *video.Error) error {
 	if e.Charged == video.ChargedUnknown {
-		e.Charged, e.Advice = video.NotCharged, "The service did not answer. Asking costs nothing: call get_task again in a minute."
+		e.Charged, e.Retryable, e.Advice = video.NotCharged, true, "The service did not answer. Asking costs nothing: call get_task again in a minute."
 	}
 	return e
 }
@@ -119,7 +119,7 @@ func (d *DashScope) fail(err error) *video.Error {
 	if !ok {
 		return &video.Error{Charged: video.ChargedUnknown, Failure: video.Failure{Code: "Unexpected", Message: err.Error(), Advice: adviceUnknown}}
 	}
-	a := adviceFor(e.Code)
+	a := adviceFor(e.Code, e.Message)
 	out := &video.Error{Charged: video.NotCharged, Failure: video.Failure{
 		Code: e.Code, Message: e.Message, Advice: a.text, Retryable: a.retryable || e.Transient(), RequestID: e.RequestID,
 	}}
@@ -135,11 +135,11 @@ func (d *DashScope) fail(err error) *video.Error {
 	}
 	switch {
 	case e.Fate() == dashscope.FateUnknown:
-		out.Charged, out.Advice = video.ChargedUnknown, adviceUnknown
+		out.Charged, out.Advice, out.Retryable = video.ChargedUnknown, adviceUnknown, false
 	case e.Fate() == dashscope.FateNotSent:
-		out.Code, out.Advice = "NotSent", fmt.Sprintf("Nothing was bought: %s could not be reached. Check the network, DASHSCOPE_REGION and DASHSCOPE_HTTP_BASE_URL, then call again.", e.Host)
+		out.Code, out.Advice = "NotSent", fmt.Sprintf("%s could not be reached: check the network, DASHSCOPE_REGION and DASHSCOPE_HTTP_BASE_URL, then call again.", e.Host)
 	case e.Unauthorized():
-		out.Advice = fmt.Sprintf("Nothing was bought. %s (region %s) refused the key, and a key of another region is refused exactly like this: "+
+		out.Advice = fmt.Sprintf("%s (region %s) refused the key, and a key of another region is refused exactly like this: "+
 			"set DASHSCOPE_REGION to the key's own region, or DASHSCOPE_API_KEY to a key of %s.", e.Host, e.Region, e.Region)
 	}
 	return out

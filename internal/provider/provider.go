@@ -24,7 +24,7 @@ type WithoutKey struct{}
 func (WithoutKey) refuse() error {
 	return &video.Error{Charged: video.NotCharged, Failure: video.Failure{
 		Code: "NoAPIKey", Message: "DASHSCOPE_API_KEY is not set",
-		Advice: "Nothing was bought. Tell the user to get a key (https://www.alibabacloud.com/help/en/model-studio/get-api-key) and to set DASHSCOPE_API_KEY " +
+		Advice: "Tell the user to get a key (https://www.alibabacloud.com/help/en/model-studio/get-api-key) and to set DASHSCOPE_API_KEY " +
 			"and, if it is not a Singapore key, DASHSCOPE_REGION in this server's configuration. Estimates work without one.",
 	}}
 }

@@ -1,15 +1,17 @@
 package tracker
 
 import (
-	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"time"
 
 	"r2v-mcp/internal/egress"
 )
@@ -24,7 +26,7 @@ type Folder struct {
 }
 
 // Save downloads a clip to name.mp4 in the folder. The file appears under its name only when it is whole and on the disk:
-// its length is what the server announced and it begins like an MP4. A file that is already there is left alone.
+// its length is what the server announced, and its boxes are those of a whole MP4. A file that is already there is left alone.
 func (f Folder) Save(ctx context.Context, name, address string) (string, error) {
 	path := filepath.Join(f.Dir, name+".mp4")
 	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
@@ -33,6 +35,7 @@ func (f Folder) Save(ctx context.Context, name, address string) (string, error) 
 	if err := os.MkdirAll(f.Dir, 0o700); err != nil {
 		return "", fmt.Errorf("make the folder for clips: %w", err)
 	}
+	f.sweep()
 	body, length, err := f.open(ctx, address)
 	if err != nil {
 		return "", err
@@ -92,14 +95,51 @@ func fill(file *os.File, body io.Reader, announced int64) error {
 	case n > maxClip:
 		return fmt.Errorf("clip is larger than %d bytes", maxClip)
 	}
-	head := make([]byte, 12)
-	if _, err := file.ReadAt(head, 0); err != nil || !bytes.Equal(head[4:8], []byte("ftyp")) {
-		return errors.New("what was downloaded is no MP4 file")
+	if err := checkMP4(file, n); err != nil {
+		return err
 	}
 	if err := file.Sync(); err != nil {
 		return fmt.Errorf("write the clip to the disk: %w", err)
 	}
 	return nil
+}
+
+// checkMP4 walks the outermost boxes of an MP4: each must end within the file, the last at its end, and there must be both an
+// index and the pictures that it leads to.
+func checkMP4(file io.ReaderAt, size int64) error {
+	found := map[string]bool{}
+	for at := int64(0); at < size; {
+		var header [16]byte
+		if n, err := file.ReadAt(header[:], at); n < 8 {
+			return fmt.Errorf("the download is no whole MP4 file: its boxes break off after %d of %d bytes: %w", at, size, err)
+		}
+		length := int64(binary.BigEndian.Uint32(header[:4]))
+		switch length {
+		case 0: // to the end of the file
+			length = size - at
+		case 1: // 64 bits
+			length = int64(min(binary.BigEndian.Uint64(header[8:]), math.MaxInt64))
+		}
+		if length < 8 || length > size-at {
+			return fmt.Errorf("the download is no whole MP4 file: a box at %d says %d bytes, %d are left", at, length, size-at)
+		}
+		found[string(header[4:8])] = true
+		at += length
+	}
+	if !found["ftyp"] || !found["moov"] || !found["mdat"] {
+		return errors.New("the download is no whole MP4 file: it lacks its type, its index or its pictures")
+	}
+	return nil
+}
+
+// sweep removes what an earlier process left half done.
+func (f Folder) sweep() {
+	parts, _ := filepath.Glob(filepath.Join(f.Dir, ".*.part"))
+	for _, part := range parts {
+		if info, err := os.Stat(part); err == nil && time.Since(info.ModTime()) > time.Hour {
+			_ = os.Remove(part)
+		}
+	}
 }
 
 // syncDir makes the new name last through a power cut. Systems that cannot sync a folder do not need it.

@@ -2,6 +2,7 @@ package tracker_test
 
 import (
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -41,6 +42,7 @@ func follow(t *testing.T) (*tracker.Tracker, *simulator.Server) {
 	require.NoError(t, err)
 	return &tracker.Tracker{
 		Provider: provider.NewDashScope(client, catalogue), Ledger: ledger.NewMemory(10 * time.Minute), PollInterval: 15 * time.Second,
+		Logger: slog.New(slog.DiscardHandler),
 	}, sim
 }
 
@@ -50,7 +52,7 @@ func order(t *testing.T, prompt string) video.Order {
 	require.NoError(t, err)
 	r := c.Check(video.Request{Prompt: prompt, References: []video.Reference{{URL: "https://media.example/a.png"}}}, "simulator")
 	require.Empty(t, r.Problems)
-	return video.Order{Request: r.Request}
+	return video.Order{Request: r.Request, Fingerprint: r.Fingerprint()}
 }
 
 // looked counts the reads that reached the service.

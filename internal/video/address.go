@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"mime"
+	"net/netip"
 	"net/url"
 	"path"
 	"slices"
@@ -27,17 +28,20 @@ func (r *Report) checkAddress(field, address, medium string) string {
 		return ""
 	case scheme == "data" && slices.Contains(schemes, "data:"):
 		return r.checkData(field, address)
+	case scheme == "" && looksLikeHost(address):
+		r.problem(field, allowed, "%q is no full address; did you mean https://%s?", shorten(address), shorten(address))
+		return ""
 	case scheme == "file" || scheme == "" || isDrive(scheme):
-		r.problem(field, allowed, "%q is a local file or no address; files on this machine cannot be sent yet, so put it on a web server first", clip(address))
+		r.problem(field, allowed, "%q is a local file or no address; files on this machine cannot be sent yet, so put it on a web server first", shorten(address))
 		return ""
 	case !slices.Contains(schemes, scheme+"://"):
-		r.problem(field, allowed, "%s does not take %q addresses here", r.Model.Name, clip(scheme))
+		r.problem(field, allowed, "%s does not take %q addresses here", r.Model.Name, shorten(scheme))
 		return ""
 	case len(address) > maxURL:
 		r.problem(field, fmt.Sprintf("at most %d bytes", maxURL), "it is %d bytes long", len(address))
 		return ""
 	case !utf8.ValidString(address) || strings.ContainsFunc(address, unwanted(scheme)):
-		r.problem(field, allowed+", with blanks written as %20", "%q holds blanks, control characters or bytes that are not UTF-8", clip(address))
+		r.problem(field, allowed+", with blanks written as %20", "%q holds blanks, control characters or bytes that are not UTF-8", shorten(address))
 		return ""
 	}
 	return r.checkParsed(field, address, allowed)
@@ -46,11 +50,15 @@ func (r *Report) checkAddress(field, address, medium string) string {
 func (r *Report) checkParsed(field, address, allowed string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || !strings.Contains(address, "://") {
-		r.problem(field, allowed, "%q is not an address", clip(address))
+		r.problem(field, allowed, "%q is not an address", shorten(address))
 		return ""
 	}
 	if u.User != nil {
 		r.problem(field, "an address without user name and password; a signed link is fine", "it holds credentials")
+		return ""
+	}
+	if !r.local && u.Scheme != "oss" && private(u.Hostname()) {
+		r.problem(field, "an address that can be reached from the internet", "%q is reached from this network only, and the service is not in it", shorten(u.Host))
 		return ""
 	}
 	return strings.ToLower(strings.TrimPrefix(path.Ext(u.Path), "."))
@@ -84,7 +92,7 @@ func (r *Report) checkData(field, address string) string {
 	mediaType, _, err := mime.ParseMediaType(kind)
 	ending := strings.TrimPrefix(mediaType, "image/")
 	if !found || !isBase64 || err != nil || ending == mediaType || !slices.Contains(limits.Formats, ending) {
-		r.problem(field, "data:image/TYPE;base64,... with TYPE one of "+strings.Join(limits.Formats, ", "), "%q is no image in that form", clip(address))
+		r.problem(field, "data:image/TYPE;base64,... with TYPE one of "+strings.Join(limits.Formats, ", "), "%q is no image in that form", shorten(address))
 		return ""
 	}
 	if size := base64.StdEncoding.DecodedLen(len(body)); size > limits.MaxMB<<20 {
@@ -96,6 +104,22 @@ func (r *Report) checkData(field, address string) string {
 		return ""
 	}
 	return ending
+}
+
+// private recognises hosts that no service on the internet can reach, by what is written alone.
+func private(host string) bool {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		ip = ip.Unmap()
+		return ip.IsPrivate() || ip.IsLoopback() || ip.IsLinkLocalUnicast() || ip.IsUnspecified() || ip.IsMulticast()
+	}
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || strings.HasSuffix(host, ".local") || strings.HasSuffix(host, ".internal")
+}
+
+// looksLikeHost tells media.example/a.png from pictures/a.png.
+func looksLikeHost(address string) bool {
+	host, _, found := strings.Cut(address, "/")
+	return found && !strings.HasPrefix(host, ".") && strings.Contains(host, ".") && !strings.Contains(host, "~")
 }
 
 func schemeOf(address string) string {

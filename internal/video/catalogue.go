@@ -39,6 +39,7 @@ type Region struct {
 	Currency    string `json:"currency"`
 	PricesOf    string `json:"prices_of,omitempty"`    // the region whose rows apply, when not its own
 	PriceSource string `json:"price_source,omitempty"` // replaces those rows' source
+	Local       bool   `json:"local,omitempty"`        // it runs on this machine, and reaches what this machine reaches
 }
 
 // Price is the price of one second of input or output video.
@@ -215,11 +216,11 @@ func (c *Catalogue) ModelsIn(region string) []string {
 	return names
 }
 
-// regionsOf lists the regions in which a model is sold.
+// regionsOf lists the regions of the real service in which a model is sold.
 func (c *Catalogue) regionsOf(m *Model) []string {
 	var names []string
 	for _, r := range c.Regions {
-		if c.Price(r.Name, m, m.ResolutionDefault, m.AudioDefault) != nil {
+		if !r.Local && c.Price(r.Name, m, m.ResolutionDefault, m.AudioDefault) != nil {
 			names = append(names, r.Name)
 		}
 	}

@@ -109,12 +109,16 @@ func TestFingerprintIsOfWhatWouldBeBought(t *testing.T) {
 		var r video.Request
 		require.NoError(t, json.Unmarshal(text, &r))
 		change(&r)
-		return c.Check(r, "beijing").Request.Fingerprint()
+		return c.Check(r, "beijing").Fingerprint()
 	}
 	same := print(func(*video.Request) {})
 	length, seed, yes := decimal.NewFromInt(8), int64(1), true
 	require.Equal(t, same, print(func(r *video.Request) { r.Resolution, r.Duration, r.Model = "1080P", 5, "wan2.7-r2v" }))
-	require.Equal(t, same, print(func(r *video.Request) { r.References[0].Seconds, r.References[0].Kind = &length, video.Clip }))
+	no, extend := false, true
+	require.Equal(t, same, print(func(r *video.Request) {
+		r.Ratio, r.Watermark, r.PromptExtend, r.Prompt = "16:9", &no, &extend, " Video 1\n"
+	}))
+	require.Equal(t, same, print(func(r *video.Request) { r.References[0].Seconds, r.References[0].Kind = &length, video.Video }))
 	for name, change := range map[string]func(*video.Request){
 		"prompt": func(r *video.Request) { r.Prompt += "!" }, "seed": func(r *video.Request) { r.Seed = &seed },
 		"ratio": func(r *video.Request) { r.Ratio = "1:1" }, "model": func(r *video.Request) { r.Model = "wan2.6-r2v" },

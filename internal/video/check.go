@@ -20,6 +20,9 @@ type Report struct {
 	Warnings []string
 
 	otherMedia []string
+	local      bool // the service runs on this machine
+	ratioGiven bool
+	unpriced   bool // something that decides the price is not known
 }
 
 func (r *Report) problem(field, allowed, wrong string, args ...any) {
@@ -34,20 +37,22 @@ func (r *Report) warn(format string, args ...any) {
 // that is wrong at once. Nothing is dropped or cut to fit.
 func (c *Catalogue) Check(req Request, region string) *Report {
 	r := &Report{Request: req, otherMedia: c.OtherMedia}
+	r.Request.Model = fold(req.Model, c.ModelNames())
 	r.Request.References = slices.Clone(req.References)
-	if req.Model == "" {
+	if strings.TrimSpace(req.Model) == "" {
 		r.Request.Model = c.DefaultModel
 	}
 	r.Model = c.Model(r.Request.Model)
-	if r.Model == nil {
-		r.problem("model", strings.Join(c.ModelNames(), ", "), "%q is not a model known here", clip(req.Model))
-		return r
+	if r.Model == nil { // the rest is held against the model that was probably meant, so that all is told at once
+		r.Model = c.nearest(r.Request.Model)
+		r.unpriced = true
+		r.problem("model", strings.Join(c.ModelNames(), ", "), "%q is not a model known here; did you mean %s?", shorten(req.Model), r.Model.Name)
 	}
+	r.fold()
 	r.fillDefaults()
 	r.checkLacks()
 	r.checkPrompt()
-	if r.checkReferences() {
-		r.nameReferences()
+	if r.checkReferences(c.Region(region)) {
 		r.checkNames()
 	}
 	r.checkParameters()
@@ -55,9 +60,49 @@ func (c *Catalogue) Check(req Request, region string) *Report {
 	return r
 }
 
+// nearest is the model whose name begins most like the one given.
+func (c *Catalogue) nearest(name string) *Model {
+	common := func(m *Model) int {
+		n := 0
+		for n < len(name) && n < len(m.Name) && name[n]|0x20 == m.Name[n] {
+			n++
+		}
+		return n
+	}
+	best := c.Model(c.DefaultModel)
+	for _, m := range c.Models {
+		if common(m) > common(best) {
+			best = m
+		}
+	}
+	return best
+}
+
+// fold takes words of the catalogue in any case and with blanks around them, and the API's own words for kinds.
+func (r *Report) fold() {
+	m, req := r.Model, &r.Request
+	req.Resolution = fold(req.Resolution, m.Resolutions)
+	req.Ratio = fold(req.Ratio, m.Ratios)
+	req.ShotType = fold(req.ShotType, m.ShotTypes)
+	for i := range req.References {
+		kind := strings.TrimPrefix(strings.ToLower(strings.TrimSpace(string(req.References[i].Kind))), "reference_")
+		req.References[i].Kind = Kind(fold(kind, []string{string(Image), string(Video), string(FirstFrame)}))
+	}
+}
+
+func fold(word string, known []string) string {
+	for _, k := range known {
+		if strings.EqualFold(strings.TrimSpace(word), k) {
+			return k
+		}
+	}
+	return word
+}
+
 // fillDefaults spells out the defaults that change the price or the size, so that they are sent and not left to upstream.
 func (r *Report) fillDefaults() {
 	m, req := r.Model, &r.Request
+	r.ratioGiven = req.Ratio != ""
 	if req.Resolution == "" {
 		req.Resolution = m.ResolutionDefault
 	}
@@ -116,18 +161,18 @@ func notText(c rune) bool {
 func (r *Report) checkParameters() {
 	m, req := r.Model, r.Request
 	if !slices.Contains(m.Resolutions, req.Resolution) {
-		r.problem("resolution", strings.Join(m.Resolutions, ", "), "%q is not made by %s", clip(req.Resolution), m.Name)
+		r.problem("resolution", strings.Join(m.Resolutions, ", "), "%q is not made by %s", shorten(req.Resolution), m.Name)
 	}
 	if req.Ratio != "" && !slices.Contains(m.Ratios, req.Ratio) {
-		r.problem("ratio", strings.Join(m.Ratios, ", "), "%q is not made by %s", clip(req.Ratio), m.Name)
+		r.problem("ratio", strings.Join(m.Ratios, ", "), "%q is not made by %s", shorten(req.Ratio), m.Name)
 	}
 	if req.ShotType != "" && len(m.ShotTypes) > 0 && !slices.Contains(m.ShotTypes, req.ShotType) {
-		r.problem("shot_type", strings.Join(m.ShotTypes, ", "), "%q is unknown", clip(req.ShotType))
+		r.problem("shot_type", strings.Join(m.ShotTypes, ", "), "%q is unknown", shorten(req.ShotType))
 	}
 	if req.Seed != nil && (*req.Seed < m.Seed.Min || *req.Seed > m.Seed.Max) {
 		r.problem("seed", fmt.Sprintf("%d to %d", m.Seed.Min, m.Seed.Max), "%d is out of range", *req.Seed)
 	}
-	withVideo := r.count(Clip) > 0
+	withVideo := r.count(Video) > 0
 	if longest := m.MaxDuration(withVideo); req.Duration < m.Duration.Min || req.Duration > longest {
 		when := ""
 		if m.Duration.MaxWithVideo != m.Duration.Max {
@@ -139,7 +184,7 @@ func (r *Report) checkParameters() {
 		r.problem("duration", fmt.Sprintf("%d to %d seconds", m.Duration.Min, longest),
 			"%s does not make %d seconds%s", m.Name, req.Duration, when)
 	}
-	if req.Ratio != "" && r.count(FirstFrame) > 0 {
+	if r.ratioGiven && r.count(FirstFrame) > 0 && m.References.FirstFrames > 0 {
 		r.warn("ratio %s is ignored by %s because a first frame is given: the clip takes about the frame's own ratio", req.Ratio, m.Name)
 	}
 }
@@ -147,8 +192,10 @@ func (r *Report) checkParameters() {
 // checkRegion finds the price, and says so when the model is not sold where the key belongs.
 func (c *Catalogue) checkRegion(r *Report, region string) {
 	m, req := r.Model, r.Request
-	r.Price = c.Price(region, m, req.Resolution, req.Audio)
-	if r.Price == nil && len(c.regionsOf(m)) > 0 && !slices.Contains(c.regionsOf(m), region) {
+	if !r.unpriced {
+		r.Price = c.Price(region, m, req.Resolution, req.Audio)
+	}
+	if r.Price == nil && !r.unpriced && len(c.regionsOf(m)) > 0 && !slices.Contains(c.regionsOf(m), region) {
 		r.problem("model", fmt.Sprintf("in %s: %s", region, strings.Join(c.ModelsIn(region), ", ")),
 			"%s is not sold in %s, only in %s", m.Name, region, strings.Join(c.regionsOf(m), ", "))
 	}
@@ -184,8 +231,8 @@ func (r *Report) count(k Kind) int {
 	return n
 }
 
-// clip keeps a caller's bad value short enough to be repeated to them.
-func clip(s string) string {
+// shorten keeps a caller's bad value short enough to be repeated to them.
+func shorten(s string) string {
 	const most = 60
 	runes := []rune(s)
 	if len(runes) <= most {

@@ -18,9 +18,10 @@ type Model struct {
 	NegativePromptCharacters int                          `json:"negative_prompt_characters"`
 	References               ReferenceCounts              `json:"references"`
 	Duration                 DurationRange                `json:"duration"` // seconds
+	PromptExtendDefault      *bool                        `json:"prompt_extend_default,omitempty"`
 	Seed                     Range                        `json:"seed"`
-	ShotTypes                []string                     `json:"shot_types,omitempty"`
-	Resolutions              []string                     `json:"resolutions"` // the cheaper first
+	ShotTypes                []string                     `json:"shot_types,omitempty"` // the default first
+	Resolutions              []string                     `json:"resolutions"`          // the cheaper first
 	ResolutionDefault        string                       `json:"resolution_default"`
 	Ratios                   []string                     `json:"ratios"`
 	RatioDefault             string                       `json:"ratio_default"`

@@ -10,32 +10,42 @@ import (
 
 // checkReferences tells the kind of each reference, counts them, and holds each against the limits of its kind.
 // It reports whether every one of them is of a known kind, so that the prompt's names can be held against them.
-func (r *Report) checkReferences() bool {
+func (r *Report) checkReferences(region *Region) bool {
 	m, refs := r.Model, r.Request.References
+	r.local = region != nil && region.Local
 	if most := m.References.Max + m.References.FirstFrames; len(refs) > most {
 		// One answer is enough: a list this long says nothing about its single members.
 		r.problem("references", r.countsAllowed(), "there are %d of them", len(refs))
+		r.unpriced = true
 		return false
 	}
 	for i := range refs {
 		r.checkReference(i, &refs[i])
 	}
 	r.checkCounts()
-	return len(refs) > 0 && r.count("") == 0
+	r.nameReferences()
+	if r.count("") > 0 {
+		r.unpriced = true
+		return false
+	}
+	return len(refs) > 0
 }
 
 func (r *Report) checkReference(i int, ref *Reference) {
 	field := fmt.Sprintf("references[%d]", i)
+	before := len(r.Problems)
 	ending := r.checkAddress(field+".url", ref.URL, mediaOf(ref.Kind))
-	told := r.kindOf(ending)
 	if ref.Kind == "" {
-		ref.Kind = told
+		ref.Kind = r.kindOf(ending)
 	}
 	switch {
-	case ref.Kind == "" && ref.URL != "":
+	case ref.Kind == "" && len(r.Problems) > before: // the address is told; it may tell the kind once it is right
+	case ref.Kind == "" && r.isMedia(ending):
+		r.problem(field+".url", strings.Join(slices.Concat(r.Model.Media["image"].Formats, r.Model.Media["video"].Formats), ", "), ".%s is not taken", shorten(ending))
+	case ref.Kind == "":
 		r.problem(field+".type", "image, video or first_frame", "the url does not tell whether this is an image or a video")
 	case ref.Kind != "" && !slices.Contains(Kinds(), ref.Kind):
-		r.problem(field+".type", "image, video or first_frame", "%q is unknown", clip(string(ref.Kind)))
+		r.problem(field+".type", "image, video or first_frame", "%q is unknown", shorten(string(ref.Kind)))
 		ref.Kind = ""
 	case ref.Kind != "":
 		r.checkFormat(field+".url", ref, ending)
@@ -57,11 +67,11 @@ func (r *Report) checkKind(field string, ref *Reference) {
 	}
 	limits := m.Media["video"].Seconds
 	switch {
-	case ref.Kind != Clip:
+	case ref.Kind != Video:
 		r.problem(field+".duration_seconds", "leave it out", "an image has no length")
 	case ref.Seconds.LessThan(decimal.NewFromInt(limits.Min)) || ref.Seconds.GreaterThan(decimal.NewFromInt(limits.Max)):
 		r.problem(field+".duration_seconds", fmt.Sprintf("videos of %d to %d seconds", limits.Min, limits.Max),
-			"%s takes no video of %s seconds", m.Name, clip(ref.Seconds.String()))
+			"%s takes no video of %s seconds", m.Name, shorten(ref.Seconds.String()))
 	}
 }
 
@@ -75,9 +85,12 @@ func (r *Report) checkVoice(field string, ref *Reference) {
 		r.problem(field, "a voice on a reference of type image or video", "a first frame has no voice")
 		return
 	}
+	if r.count(FirstFrame) > 0 {
+		r.warn("%s: the guide does not recommend voices beside a first frame", field)
+	}
 	ending := r.checkAddress(field, ref.VoiceURL, "voice")
 	if formats := m.Media["voice"].Formats; r.isMedia(ending) && !slices.Contains(formats, ending) {
-		r.problem(field, strings.Join(formats, ", "), "a voice in the form of .%s is not taken", clip(ending))
+		r.problem(field, strings.Join(formats, ", "), "a voice in the form of .%s is not taken", shorten(ending))
 	}
 }
 
@@ -85,7 +98,7 @@ func (r *Report) checkVoice(field string, ref *Reference) {
 func (r *Report) checkFormat(field string, ref *Reference, ending string) {
 	formats := r.Model.Media[mediaOf(ref.Kind)].Formats
 	if r.isMedia(ending) && !slices.Contains(formats, ending) {
-		r.problem(field, strings.Join(formats, ", "), ".%s is not taken as a reference of type %s", clip(ending), ref.Kind)
+		r.problem(field, strings.Join(formats, ", "), ".%s is not taken as a reference of type %s", shorten(ending), ref.Kind)
 	}
 }
 
@@ -100,7 +113,7 @@ func (r *Report) kindOf(ending string) Kind {
 	case slices.Contains(r.Model.Media["image"].Formats, ending):
 		return Image
 	case slices.Contains(r.Model.Media["video"].Formats, ending):
-		return Clip
+		return Video
 	}
 	return ""
 }
@@ -108,7 +121,7 @@ func (r *Report) kindOf(ending string) Kind {
 // mediaOf names the media limits of a kind; a first frame is bounded like any picture.
 func mediaOf(k Kind) string {
 	switch k {
-	case Clip:
+	case Video:
 		return "video"
 	case Image, FirstFrame:
 		return "image"
@@ -118,26 +131,27 @@ func mediaOf(k Kind) string {
 
 func (r *Report) checkCounts() {
 	counts := r.Model.References
-	images, clips, frames := r.count(Image), r.count(Clip), r.count(FirstFrame)
-	untold := len(r.Request.References) - images - clips - frames
+	images, videos, frames := r.count(Image), r.count(Video), r.count(FirstFrame)
+	untold := len(r.Request.References) - images - videos - frames
 	switch {
-	case images+clips+untold < counts.Min:
+	case images+videos+untold < counts.Min:
 		wrong := "there is none"
 		if frames > 0 {
 			wrong = "a first frame alone is not enough"
 		}
 		r.problem("references", r.countsAllowed(), "%s", wrong)
-	case images+clips > counts.Max:
-		r.problem("references", r.countsAllowed(), "there are %d images and videos", images+clips)
-	}
-	if clips > counts.Videos {
-		r.problem("references", r.countsAllowed(), "there are %d videos", clips)
-	}
-	if images > counts.Images && images <= counts.Max {
+	case images+videos > counts.Max:
+		r.problem("references", r.countsAllowed(), "there are %d images and videos", images+videos)
+	case videos > counts.Videos:
+		r.problem("references", r.countsAllowed(), "there are %d videos", videos)
+	case images > counts.Images:
 		r.problem("references", r.countsAllowed(), "there are %d images", images)
 	}
 	if frames > counts.FirstFrames && counts.FirstFrames > 0 {
 		r.problem("references", r.countsAllowed(), "there are %d first frames", frames)
+	}
+	if frames == counts.FirstFrames && frames > 0 && images+videos == counts.Max {
+		r.warn("references: the documents do not agree whether a first frame counts towards the %d; the service may refuse them all together", counts.Max)
 	}
 }
 

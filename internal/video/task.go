@@ -1,6 +1,7 @@
 package video
 
 import (
+	"log/slog"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -55,6 +56,11 @@ type Task struct {
 	SaveError string    // why the last attempt to save failed
 }
 
+// LogValue shows a cost in a log line.
+func (c Cost) LogValue() slog.Value {
+	return slog.StringValue(c.High.String() + " " + c.Currency)
+}
+
 // Snapshot is what the provider says of a task at one moment.
 type Snapshot struct {
 	Status      Status
@@ -64,6 +70,24 @@ type Snapshot struct {
 	VideoURL    string
 	Usage       *Usage
 	Failure     *Failure
+}
+
+// Over is the snapshot laid over an earlier one: what it does not say stays as it was.
+func (s Snapshot) Over(earlier Snapshot) Snapshot {
+	for _, t := range []struct{ now, before *time.Time }{
+		{&s.SubmittedAt, &earlier.SubmittedAt}, {&s.ScheduledAt, &earlier.ScheduledAt}, {&s.EndedAt, &earlier.EndedAt},
+	} {
+		if t.now.IsZero() {
+			*t.now = *t.before
+		}
+	}
+	if s.VideoURL == "" {
+		s.VideoURL = earlier.VideoURL
+	}
+	if s.Usage == nil {
+		s.Usage = earlier.Usage
+	}
+	return s
 }
 
 // Usage is what the provider counted for a finished task, in seconds, exactly as it said.

@@ -2,14 +2,7 @@
 // Charged), and the catalogue of models with every limit, size, region and price. It knows no wire form and does no I/O.
 package video
 
-import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
-	"slices"
-
-	"github.com/shopspring/decimal"
-)
+import "github.com/shopspring/decimal"
 
 // Kind says what a reference is.
 type Kind string
@@ -17,12 +10,12 @@ type Kind string
 // The kinds of reference. A first frame only sets how the clip begins: it is no character and never costs anything.
 const (
 	Image      Kind = "image"
-	Clip       Kind = "video"
+	Video      Kind = "video"
 	FirstFrame Kind = "first_frame"
 )
 
 // Kinds lists every kind of reference in the order in which they are offered to callers.
-func Kinds() []Kind { return []Kind{Image, Clip, FirstFrame} }
+func Kinds() []Kind { return []Kind{Image, Video, FirstFrame} }
 
 // Request asks for one clip. The zero value of an optional field means "not given": [Catalogue.Check] fills in the
 // model's defaults, so that a request that spells a default out equals one that leaves it out.
@@ -71,19 +64,5 @@ type Order struct {
 	Request        Request
 	Estimate       Cost
 	IdempotencyKey string // the caller's, empty for none: then equal requests within a while count as one
-}
-
-// Fingerprint identifies what would be bought: equal for requests that are equal once the defaults are filled in, and for
-// no others. The length of a reference clip is left out, since it is not part of the request.
-func (r Request) Fingerprint() string {
-	r.References = slices.Clone(r.References)
-	for i := range r.References {
-		r.References[i].Seconds = nil
-	}
-	text, err := json.Marshal(r)
-	if err != nil {
-		panic(err) // plain strings and numbers: there is nothing that could fail
-	}
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:])
+	Fingerprint    string // equal for orders of the same clip: see [Report.Fingerprint]
 }
