@@ -157,6 +157,9 @@ func (c *Config) fill(env map[string]string) {
 	if c.SaveDir == "" && c.DataDir != "" {
 		c.SaveDir = filepath.Join(c.DataDir, "videos")
 	}
+	if at := dashscope.RegionOf(c.BaseURL); at != "" && env["DASHSCOPE_REGION"] == "" {
+		c.Region = at // the official SDKs know no region, only an address
+	}
 	if c.BaseURL == "" && c.Region == "simulator" {
 		c.BaseURL = "http://" + simulatorAddr + "/api/v1"
 	}
@@ -182,6 +185,12 @@ func (c *Config) verify(catalogue *video.Catalogue) error {
 		bad("DASHSCOPE_HTTP_BASE_URL", "%v", err)
 	} else if c.BaseURL != "" && !strings.HasSuffix(strings.TrimSuffix(c.BaseURL, "/"), "/api/v1") {
 		bad("DASHSCOPE_HTTP_BASE_URL", "%q does not end in /api/v1", c.BaseURL)
+	}
+	if at := dashscope.RegionOf(c.BaseURL); at != "" && at != c.Region {
+		bad("DASHSCOPE_REGION", "%s is not where DASHSCOPE_HTTP_BASE_URL leads, which is %s: prices would be wrong", c.Region, at)
+	}
+	if c.Region == "simulator" && len(c.egressAllow()) == len(c.EgressAllow) {
+		bad("DASHSCOPE_REGION", "simulator is on this machine, and %s is not", c.BaseURL)
 	}
 	if _, err := egress.NewClient(c.egressAllow()); err != nil {
 		bad("R2V_EGRESS_ALLOW", "%v", err)

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -50,6 +51,9 @@ func TestABadValueIsRefusedByItsName(t *testing.T) {
 		{"DASHSCOPE_API_KEY=schlüssel", "DASHSCOPE_API_KEY: "},
 		{"DASHSCOPE_WORKSPACE_ID=a b", "DASHSCOPE_WORKSPACE_ID: "},
 		{"DASHSCOPE_HTTP_BASE_URL=https://gateway.example/", "does not end in /api/v1"},
+		{"DASHSCOPE_REGION=singapore DASHSCOPE_HTTP_BASE_URL=https://dashscope.aliyuncs.com/api/v1", "DASHSCOPE_REGION: singapore is not where DASHSCOPE_HTTP_BASE_URL leads, which is beijing"},
+		{"DASHSCOPE_REGION=beijing DASHSCOPE_HTTP_BASE_URL=https://ws-1.ap-southeast-1.maas.aliyuncs.com/api/v1", "which is singapore"},
+		{"DASHSCOPE_REGION=simulator DASHSCOPE_HTTP_BASE_URL=https://gateway.example/api/v1", "simulator is on this machine, and https://gateway.example/api/v1 is not"},
 		{"R2V_EGRESS_ALLOW=10.0.0.0/99", "R2V_EGRESS_ALLOW: "},
 		{"R2V_DATA_DIR=data", `R2V_DATA_DIR: "data" is no absolute path`},
 		{"R2V_SAVE_DIR=videos", `R2V_SAVE_DIR: "videos" is neither off nor an absolute path`},
@@ -59,7 +63,11 @@ func TestABadValueIsRefusedByItsName(t *testing.T) {
 		{"R2V_FROBNICATE_EVERYTHING=1", "R2V_FROBNICATE_EVERYTHING is not a setting of this version; the settings are DASHSCOPE_API_KEY"},
 	} {
 		t.Run(tt.line, func(t *testing.T) {
-			_, err := read(t, tt.line)
+			lines := []string{tt.line}
+			if strings.HasPrefix(tt.line, "DASHSCOPE_REGION=") {
+				lines = strings.Fields(tt.line)
+			}
+			_, err := read(t, lines...)
 			require.ErrorContains(t, err, tt.want)
 			require.NotContains(t, err.Error(), "sk-1")
 		})
@@ -70,6 +78,20 @@ func TestAllBadValuesAreToldAtOnce(t *testing.T) {
 	_, err := read(t, "DASHSCOPE_REGION=mars", "R2V_POLL_INTERVAL=1ms", "R2V_SAVE_DIR=x")
 	for _, name := range []string{"DASHSCOPE_REGION", "R2V_POLL_INTERVAL", "R2V_SAVE_DIR"} {
 		require.ErrorContains(t, err, name)
+	}
+}
+
+func TestAddressTellsTheRegion(t *testing.T) {
+	for base, region := range map[string]string{
+		"https://dashscope.aliyuncs.com/api/v1":                     "beijing",
+		"https://dashscope-us.aliyuncs.com/api/v1":                  "virginia",
+		"https://ws-1.cn-beijing.maas.aliyuncs.com/api/v1":          "beijing",
+		"https://WS-1.ap-southeast-1.maas.aliyuncs.com:443/api/v1/": "singapore",
+		"https://gateway.example/api/v1":                            "singapore",
+	} {
+		cfg, err := read(t, "DASHSCOPE_HTTP_BASE_URL="+base)
+		require.NoError(t, err)
+		require.Equal(t, region, cfg.Region, base)
 	}
 }
 

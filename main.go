@@ -39,7 +39,8 @@ type program struct {
 
 func main() {
 	p := &program{environ: os.Environ(), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	signal.Ignore(syscall.SIGPIPE) // a client that is gone must not end a purchase under way
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	context.AfterFunc(ctx, stop) // a second signal ends the program although a purchase is under way
 	err := p.command().ExecuteContext(ctx)
 	stop()
@@ -99,7 +100,7 @@ func (p *program) service(ctx context.Context) (*service, error) {
 	}
 	set := &tools.Set{
 		Catalogue: catalogue, Region: cfg.Region, Tasks: s.tasks, BudgetPerTask: cfg.budget,
-		MaxWait: cfg.MaxWait, PollInterval: cfg.PollInterval,
+		MaxWait: cfg.MaxWait, PollInterval: cfg.PollInterval, Saves: s.tasks.Saver != nil,
 	}
 	all, err := set.All()
 	if err != nil {

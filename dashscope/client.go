@@ -126,6 +126,22 @@ func BaseURL(region string) (string, bool) {
 	return "", false
 }
 
+// RegionOf tells the region of a base address by its host: one of the shared hosts, or a workspace's own. It is "" for any
+// other, such as a gateway. Source: https://www.alibabacloud.com/help/en/model-studio/base-url.
+func RegionOf(base string) string {
+	u, err := url.Parse(base)
+	if err != nil {
+		return ""
+	}
+	host := strings.ToLower(u.Hostname())
+	for place, region := range map[string]string{"ap-southeast-1": "singapore", "us-east-1": "virginia", "cn-beijing": "beijing"} {
+		if strings.HasSuffix(host, "."+place+".maas.aliyuncs.com") {
+			return region
+		}
+	}
+	return sharedRegion(host)
+}
+
 func sharedRegion(host string) string {
 	for _, region := range []string{"singapore", "virginia", "beijing"} {
 		if base, _ := BaseURL(region); strings.HasPrefix(base, "https://"+strings.ToLower(host)+"/") {

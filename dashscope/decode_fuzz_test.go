@@ -3,7 +3,6 @@ package dashscope
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"io/fs"
 	"net/http"
@@ -85,7 +84,7 @@ func requireEither(t *testing.T, status int, err error, complete func() bool) {
 		return
 	}
 	var e *Error
-	require.True(t, errors.As(err, &e))
+	require.ErrorAs(t, err, &e)
 	requirePresentable(t, status, e)
 }
 

@@ -15,6 +15,9 @@ import (
 const (
 	maxMessage = 500
 	maxCode    = 100
+	maxPage    = 4 << 10 // bytes of a page that is no JSON
+	maxLink    = 4 << 10 // bytes of a result link
+	minSecret  = 8       // a shorter key is none, and would blot out ordinary words
 )
 
 var (
@@ -112,7 +115,9 @@ func plainStatement(body []byte) statement {
 	if xml.Unmarshal(body, &oss) == nil {
 		return statement{oss.Code, oss.Message, oss.RequestID}
 	}
-	text := string(body)
+	// The expressions are not made for size: a page of a megabyte could keep them busy for minutes. What it has to say, it
+	// says at its head.
+	text := string(body[:min(len(body), maxPage)])
 	if title := htmlTitle().FindStringSubmatch(text); title != nil && strings.TrimSpace(title[1]) != "" {
 		return statement{message: html.UnescapeString(title[1])}
 	}
@@ -125,9 +130,28 @@ func plainStatement(body []byte) statement {
 // quote makes upstream text fit to be shown: one clean line without the key, of at most limit characters. The key goes
 // before the cut, lest a part of it stay.
 func (c *Client) quote(s string, limit int) string {
-	s = strings.ReplaceAll(cleanLine(s), c.key, "[API key]")
+	s = cleanLine(s)
+	if len(c.key) >= minSecret {
+		s = strings.ReplaceAll(s, c.key, "[API key]")
+	}
 	if r := []rune(s); len(r) > limit {
 		s = strings.TrimSpace(string(r[:limit])) + "…"
+	}
+	return s
+}
+
+// id returns an id that can be asked for later, "" for anything else: it is data from outside that will stand in paths.
+func (c *Client) id(s string) string {
+	if checkTaskID(s) != nil || c.quote(s, maxTaskID) != s {
+		return ""
+	}
+	return s
+}
+
+// link returns a result link as it was sent, "" when it is none or holds what no link of ours should.
+func (c *Client) link(s string) string {
+	if len(s) > maxLink || c.quote(s, maxLink) != s || !strings.HasPrefix(s, "http") {
+		return ""
 	}
 	return s
 }

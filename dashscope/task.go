@@ -108,22 +108,22 @@ func (c *Client) CancelTask(ctx context.Context, id string) error {
 func (c *Client) task(a *answer) *Task {
 	out := a.object.object("output")
 	return &Task{
-		ID:            out.text("task_id"),
-		Status:        out.text("task_status"),
+		ID:            c.id(out.text("task_id")),
+		Status:        c.quote(out.text("task_status"), maxCode),
 		RequestID:     c.quote(a.requestID(), maxCode),
 		SubmitTime:    out.clock("submit_time"),
 		ScheduledTime: out.clock("scheduled_time"),
 		EndTime:       out.clock("end_time"),
 		OrigPrompt:    out.text("orig_prompt"),
 		ActualPrompt:  out.text("actual_prompt"),
-		VideoURL:      out.text("video_url"),
+		VideoURL:      c.link(out.text("video_url")),
 		Code:          c.quote(out.text("code"), maxCode),
 		Message:       c.quote(out.text("message"), maxMessage),
-		Usage:         usage(a.object.object("usage")),
+		Usage:         c.usage(a.object.object("usage")),
 	}
 }
 
-func usage(o object) *Usage {
+func (c *Client) usage(o object) *Usage {
 	if o == nil {
 		return nil
 	}
@@ -133,8 +133,8 @@ func usage(o object) *Usage {
 		OutputVideoDuration: o.number("output_video_duration"),
 		VideoCount:          int(o.integer("video_count")),
 		SR:                  int(o.integer("SR")),
-		Size:                o.text("size"),
-		Ratio:               o.text("ratio"),
+		Size:                c.quote(o.text("size"), maxCode),
+		Ratio:               c.quote(o.text("ratio"), maxCode),
 	}
 }
 

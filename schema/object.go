@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -55,6 +56,9 @@ func members(raw []byte) ([]member, error) {
 		name, err := dec.Token()
 		if err != nil {
 			return nil, errors.New("its JSON is broken")
+		}
+		if len(out) == mostMembers {
+			return nil, fmt.Errorf("it has more than %d members", mostMembers)
 		}
 		m := member{}
 		m.name, _ = name.(string)

@@ -29,9 +29,18 @@ func Read[T any](raw []byte) (T, []video.Problem) {
 	return into, r.problems
 }
 
+const (
+	longestList  = 100 // members; no argument takes more than a few
+	mostMembers  = 200 // of an object; no tool has more arguments than a few dozen
+	mostProblems = 50  // are told; whoever sends more learns nothing from the rest
+)
+
 type reader struct{ problems []video.Problem }
 
 func (r *reader) wrong(path, allowed, format string, args ...any) {
+	if len(r.problems) >= mostProblems {
+		return
+	}
 	if path == "" {
 		path = "arguments"
 	}
@@ -132,6 +141,10 @@ func (r *reader) list(path string, v reflect.Value, raw []byte) {
 	var items []json.RawMessage
 	if text := unquoted(raw); len(text) == 0 || text[0] != '[' || json.Unmarshal(text, &items) != nil {
 		r.wrong(path, "a list, such as [...]", "%s is no list", shown(raw))
+		return
+	}
+	if len(items) > longestList {
+		r.wrong(path, fmt.Sprintf("at most %d", longestList), "there are %d of them", len(items))
 		return
 	}
 	out := reflect.MakeSlice(v.Type(), len(items), len(items))

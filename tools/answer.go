@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -55,10 +56,29 @@ func asTaskCost(t *video.Task) *taskCost {
 		Estimated: &interval{Low: number(t.Estimate.Low), High: number(t.Estimate.High)},
 		Currency:  t.Estimate.Currency,
 	}
-	if t.Usage != nil {
+	if t.Usage != nil && t.Status == video.Succeeded {
 		out.Billed = number(billing.Cost(t.Usage.Duration, t.Estimate.PerSecond))
 	}
 	return out
+}
+
+// oddBill tells when a bill is not what was estimated; the payer hears it from us first.
+func oddBill(t *video.Task) string {
+	if t.Estimate == nil || t.Status != video.Succeeded {
+		return ""
+	}
+	if t.Usage == nil {
+		return "the service sent no usage that can be read: look at the bill in the Model Studio console"
+	}
+	if tier := strings.TrimSuffix(t.Request.Resolution, "P"); t.Usage.SR != 0 && tier != strconv.Itoa(t.Usage.SR) {
+		return fmt.Sprintf("the service made %dP where %s was ordered: its price may be another", t.Usage.SR, t.Request.Resolution)
+	}
+	billed := billing.Cost(t.Usage.Duration, t.Estimate.PerSecond)
+	if billed.GreaterThan(t.Estimate.High) || billed.LessThan(t.Estimate.Low) {
+		return fmt.Sprintf("the bill of %s %s is outside the estimate of %s to %s: a reference may be longer or shorter than was said",
+			billed, t.Estimate.Currency, t.Estimate.Low, t.Estimate.High)
+	}
+	return ""
 }
 
 // truncationWords lists the documented limits as a model reads them: "5, 2.5, 1.65, 1.25, 1 s".
@@ -78,6 +98,8 @@ func (s *Set) nextStep(t *video.Task) string {
 		return fmt.Sprintf("Call get_task with task_id %s and wait_seconds %d, again while status is PENDING or RUNNING. Do not call generate_r2v again.", t.ID, wait)
 	case t.Status == video.Succeeded && t.SavedTo != "":
 		return "Done: give the user saved_to, and video_url if they want a link."
+	case t.Status == video.Succeeded && s.Saves && t.SaveError == "":
+		return fmt.Sprintf("The clip is made and still being saved: call get_task with task_id %s once more, or give the user video_url and say when it dies.", t.ID)
 	case t.Status == video.Succeeded:
 		return "Done: give the user video_url and say when it dies."
 	case t.Status == video.Unknown && t.ProviderTaskID == "":
@@ -94,7 +116,7 @@ func (s *Set) nextStep(t *video.Task) string {
 func (s *Set) pollAfter() int { return int(math.Ceil(s.PollInterval.Seconds())) }
 
 // refuse turns an error of the task's life into an answer in full.
-func refuse(what string, err error) error {
+func refuse(what string, err error) *refusal {
 	r := &refusal{what: what, charged: video.NotCharged, next: "Call again; if it stays like this, tell the user."}
 	if err != nil {
 		r.what += " " + err.Error()

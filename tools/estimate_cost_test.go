@@ -92,7 +92,7 @@ func TestEstimateSaysWhereItsPriceIsFrom(t *testing.T) {
 			e := w.answer("estimate_cost", wan27(nil))
 			require.Equal(t, want.currency, path(e, "cost", "currency"))
 			require.Contains(t, e["price_source"], want.source)
-			require.Regexp(t, `^20\d\d-\d\d-\d\d$`, e["price_as_of"])
+			require.Regexp(t, `^20\d\d-\d\d(-\d\d)?$`, e["price_as_of"])
 		})
 	}
 }
@@ -115,6 +115,18 @@ func TestBudgetOfTheOperator(t *testing.T) {
 	text := w.refusal("generate_r2v", wan27(arguments{"max_cost": 100}))
 	require.Contains(t, text, "up to 0.75 USD, and the operator allows 0.5 for one")
 	require.Equal(t, false, path(w.answer("estimate_cost", wan27(arguments{"resolution": "720P"})), "budget", "exceeded"))
+}
+
+// On wan2.6 only the address is sent. What does not say that it is an image may be billed as a video.
+func TestImageThatMayBeAVideoIsPricedAsEither(t *testing.T) {
+	w := newWorld(t, options{region: "beijing"})
+	untold := ref("https://media.example/media?id=7", "image")
+	e := w.answer("estimate_cost", wan26(arguments{"references": refs(untold)}))
+	require.Equal(t, json.Number("5"), path(e, "cost", "low"))
+	require.Equal(t, json.Number("10"), path(e, "cost", "high"))
+	require.Contains(t, e["warnings"].([]any)[0], "a video would be billed")
+	e = w.answer("estimate_cost", wan27(arguments{"references": refs(untold)}))
+	require.Equal(t, path(e, "cost", "low"), path(e, "cost", "high"), "wan2.7 is told the type")
 }
 
 // A figure is taken for a fact: there is none where something that decides it is not known.

@@ -18,6 +18,10 @@ import (
 // defaultWait is how long a call waits when it does not say: below every client's patience known.
 const defaultWait = 25 * time.Second
 
+// mostWaiting bounds the calls that wait at a time, below the number that the server works on at a time: a purchase, or its
+// cancellation, never queues behind those who only wait.
+const mostWaiting = 64
+
 type getTaskArguments struct {
 	TaskID      string `json:"task_id"`
 	WaitSeconds *int   `json:"wait_seconds,omitempty" jsonschema_description:"Default {default_wait}, max {max_wait}"`
@@ -83,11 +87,17 @@ func (s *Set) task(ctx context.Context, in getTaskArguments, problems []video.Pr
 	if len(problems) > 0 {
 		return nil, &refusal{what: "The task could not be looked up.", problems: problems, charged: video.NotCharged, next: "Call get_task with the task_id that generate_r2v returned."}
 	}
+	if s.waiting.Add(1) > mostWaiting { // calls that wait hold the places in which others are served
+		wait = 0
+	}
 	stop := progress(ctx, req)
 	task, err := s.Tasks.Wait(ctx, id, min(wait, s.MaxWait))
 	stop()
+	s.waiting.Add(-1)
 	if task.ID == "" {
-		return nil, refuse("The task could not be looked up.", err)
+		r := refuse("The task could not be looked up, which costs nothing.", err)
+		r.charged = video.ChargedUnknown // whatever it cost to make, this call does not know it
+		return nil, r
 	}
 	return s.taskAnswer(task, err), nil
 }
@@ -126,6 +136,9 @@ func (s *Set) taskAnswer(task video.Task, lookErr error) *taskAnswer {
 	}
 	if f := task.Failure; f != nil {
 		out.Error = &errorAnswer{Code: f.Code, Message: f.Message, Advice: f.Advice, Retryable: f.Retryable, RequestID: f.RequestID}
+	}
+	if odd := oddBill(&task); odd != "" {
+		out.Warnings = append(out.Warnings, odd)
 	}
 	if lookErr != nil {
 		out.Warnings = append(out.Warnings, "this may not be the newest state: "+lookErr.Error())

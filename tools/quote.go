@@ -40,7 +40,7 @@ func (q *quote) price() {
 		return
 	}
 	order := billing.Order{Output: decimal.NewFromInt(int64(r.Request.Duration)), PerSecond: r.Price.PerSecond}
-	for _, ref := range r.Request.References {
+	for i, ref := range r.Request.References {
 		switch ref.Kind {
 		case video.Video:
 			order.Clips = append(order.Clips, length(ref, r.Model.Media["video"].Seconds))
@@ -48,6 +48,9 @@ func (q *quote) price() {
 		case video.Image:
 			if r.Model.TruncationCounts == video.CountReferences {
 				order.Counted++
+			}
+			if r.Untold[i] { // if it turns out to be a video, it is billed as one
+				order.Clips = append(order.Clips, billing.Interval{High: decimal.NewFromInt(r.Model.Media["video"].Seconds.Max)})
 			}
 		}
 	}
@@ -155,7 +158,11 @@ func (q *quote) forgive(field string) {
 }
 
 func (q *quote) warnings() []string {
-	return append([]string{}, q.report.Warnings...)
+	out := append([]string{}, q.report.Warnings...)
+	if len(out) > mostProblems {
+		out = append(out[:mostProblems], fmt.Sprintf("there are %d more warnings", len(out)-mostProblems))
+	}
+	return out
 }
 
 // references says of each reference how the prompt must call it and what of it is billed.
@@ -167,7 +174,7 @@ func (q *quote) references() []estimatedAnswer {
 		if i < len(q.report.Aliases) {
 			answer.Alias = q.report.Aliases[i]
 		}
-		if ref.Kind == video.Video && q.estimate != nil {
+		if q.estimate != nil && (ref.Kind == video.Video || i < len(q.report.Untold) && q.report.Untold[i]) {
 			billed := asInterval(q.estimate.Clips[clips])
 			answer.Billable = &billed
 			answer.LengthKnown = "unknown"

@@ -4,6 +4,7 @@ package tools
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/mark3labs/mcp-go/server"
@@ -30,6 +31,9 @@ type Set struct {
 	BudgetPerTask *decimal.Decimal // the operator's highest price of one clip, nil for none
 	MaxWait       time.Duration    // the longest get_task holds a call
 	PollInterval  time.Duration    // how often an open task is looked at
+	Saves         bool             // whether finished clips are saved
+
+	waiting atomic.Int32
 }
 
 // All returns the tools in the order in which they are used. It returns an error when a schema cannot be made.

@@ -45,6 +45,10 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 	if len(via) >= maxRedirects {
 		return fmt.Errorf("stopped after %d redirects", maxRedirects)
 	}
+	if via[0].URL.Scheme == "https" && req.URL.Scheme != "https" {
+		return errors.New("a redirect leads from https to http")
+	}
+	req.Header.Del("Referer") // a signed link opens what it leads to for whoever reads it
 	return CheckURL(req.URL)
 }
 

@@ -50,6 +50,8 @@ func behave(t *testing.T, open func(t *testing.T) tracker.Ledger) {
 			require.True(t, claimed)
 			_, err = l.Bought(t.Context(), first.ID, "theirs")
 			require.NoError(t, err)
+			_, err = l.Looked(t.Context(), first.ID, video.Snapshot{Status: video.Succeeded})
+			require.NoError(t, err)
 			time.Sleep(window - time.Second)
 			again, claimed, err := l.Claim(t.Context(), order("a", ""))
 			require.NoError(t, err)
@@ -112,6 +114,17 @@ func behave(t *testing.T, open func(t *testing.T) tracker.Ledger) {
 			require.NoError(t, err)
 			require.Equal(t, video.Pending, task.Status)
 			require.Nil(t, task.Failure)
+		},
+		"without a key, what is still being made counts as the same, whatever the window": func(t *testing.T, l tracker.Ledger) {
+			task, _, err := l.Claim(t.Context(), order("a", ""))
+			require.NoError(t, err)
+			_, err = l.Bought(t.Context(), task.ID, "theirs")
+			require.NoError(t, err)
+			time.Sleep(2 * window)
+			again, claimed, err := l.Claim(t.Context(), order("a", ""))
+			require.NoError(t, err)
+			require.False(t, claimed)
+			require.Equal(t, task.ID, again.ID)
 		},
 		"without a key, what may be bought already counts as the same for a day": func(t *testing.T, l tracker.Ledger) {
 			task, _, err := l.Claim(t.Context(), order("a", ""))

@@ -85,13 +85,13 @@ func (m *Memory) earlier(o video.Order) *entry {
 	return nil
 }
 
-// within is how long an equal order without a key counts as the same. What failed may be bought again at once; what may
-// have been bought already, not before everybody would know.
+// within is how long an equal order without a key counts as the same. What failed may be bought again at once; what is
+// still being made, or may have been bought, not before everybody would know.
 func (m *Memory) within(t *video.Task) time.Duration {
 	switch {
 	case t.Status == video.Failed || t.Status == video.Canceled:
 		return 0
-	case t.Status == video.Unknown || underway(t):
+	case t.Status == video.Unknown || t.Status.Open():
 		return video.Lifetime
 	}
 	return m.window

@@ -91,13 +91,16 @@ func status(word string) video.Status {
 	return video.Running
 }
 
+// longestBill is more seconds than any task can be billed: what says more was not read right.
+var longestBill = decimal.NewFromInt(3600) //nolint:gochecknoglobals // a constant that Go cannot write as one
+
 // usage takes over what was counted, exactly. What cannot be read counts as nothing known, not as zero seconds.
 func usage(u *dashscope.Usage) *video.Usage {
 	if u == nil {
 		return nil
 	}
 	total, err := decimal.NewFromString(u.Duration.String())
-	if err != nil {
+	if err != nil || !total.IsPositive() || total.GreaterThan(longestBill) {
 		return nil
 	}
 	input, _ := decimal.NewFromString(u.InputVideoDuration.String())

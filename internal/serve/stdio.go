@@ -29,7 +29,7 @@ func Stdio(ctx context.Context, s *server.MCPServer, in io.Reader, out io.Writer
 	stdio := server.NewStdioServer(s)
 	for _, option := range []server.StdioOption{
 		server.WithErrorLogger(logger),
-		server.WithWorkerPoolSize(64), // a waiting get_task holds a worker
+		server.WithWorkerPoolSize(100), // a waiting get_task holds a worker
 		server.WithQueueSize(1024),
 	} {
 		option(stdio)

@@ -71,7 +71,7 @@ func (f Folder) open(ctx context.Context, address string) (io.ReadCloser, int64,
 	}
 	if resp.StatusCode != http.StatusOK {
 		resp.Body.Close()
-		return nil, 0, fmt.Errorf("download from %s: HTTP %s", u.Host, resp.Status)
+		return nil, 0, fmt.Errorf("download from %s: HTTP %d", u.Host, resp.StatusCode)
 	}
 	return resp.Body, resp.ContentLength, nil
 }

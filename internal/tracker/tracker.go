@@ -62,7 +62,7 @@ type Tracker struct {
 	Logger       *slog.Logger  // a line for each purchase, without prompt, link or key
 
 	steps singleflight.Group // however many wait for a task, it is looked at once
-	buys  sync.WaitGroup
+	work  sync.WaitGroup     // purchases and downloads, which outlive the call that began them
 }
 
 // Create buys the clip of an order at most once: see [provider.Provider] and [ledger.Memory.Claim]. From the moment of the
@@ -81,7 +81,7 @@ func (t *Tracker) Create(ctx context.Context, o video.Order) (video.Task, bool, 
 		return task, true, err
 	}
 	recorded := make(chan error, 1)
-	t.buys.Go(func() { recorded <- t.buy(context.WithoutCancel(ctx), task) })
+	t.work.Go(func() { recorded <- t.buy(context.WithoutCancel(ctx), task) })
 	select {
 	case err = <-recorded:
 	case <-patience.Done():
@@ -96,8 +96,8 @@ func (t *Tracker) Create(ctx context.Context, o video.Order) (video.Task, bool, 
 	return now, false, refusal(&now)
 }
 
-// Drain waits until the purchases under way are recorded. It is for the end of the program.
-func (t *Tracker) Drain() { t.buys.Wait() }
+// Drain waits until purchases under way are recorded and downloads saved. It is for the end of the program.
+func (t *Tracker) Drain() { t.work.Wait() }
 
 // buy sends the create of a claimed task and records what became of it. Its error means that the record could not be made.
 func (t *Tracker) buy(ctx context.Context, task video.Task) error {

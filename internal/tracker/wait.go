@@ -133,6 +133,8 @@ func (t *Tracker) look(ctx context.Context, task video.Task) (video.Task, error)
 
 // save keeps the clip. That it could not be saved is part of the task, not an error: the link is still good.
 func (t *Tracker) save(ctx context.Context, task video.Task) error {
+	t.work.Add(1)
+	defer t.work.Done()
 	path, failure := t.Saver.Save(ctx, task.ID, task.VideoURL)
 	if failure != nil {
 		t.Logger.WarnContext(ctx, "not saved", "task", task.ID, "err", failure)

@@ -26,6 +26,9 @@ func (r *Report) checkAddress(field, address, medium string) string {
 	case strings.TrimSpace(address) == "":
 		r.problem(field, allowed, "it is missing")
 		return ""
+	case !strings.HasPrefix(address, scheme+":") && scheme != "" && !isDrive(scheme):
+		r.problem(field, allowed, "%q begins in capitals", shorten(address))
+		return ""
 	case scheme == "data" && slices.Contains(schemes, "data:"):
 		return r.checkData(field, address)
 	case scheme == "" && looksLikeHost(address):
@@ -61,6 +64,15 @@ func (r *Report) checkParsed(field, address, allowed string) string {
 		r.problem(field, "an address that can be reached from the internet", "%q is reached from this network only, and the service is not in it", shorten(u.Host))
 		return ""
 	}
+	return endingOf(address)
+}
+
+// endingOf is the file ending of an address in lower case, empty where there is none.
+func endingOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
 	return strings.ToLower(strings.TrimPrefix(path.Ext(u.Path), "."))
 }
 
@@ -91,8 +103,8 @@ func (r *Report) checkData(field, address string) string {
 	kind, isBase64 := strings.CutSuffix(head, ";base64")
 	mediaType, _, err := mime.ParseMediaType(kind)
 	ending := strings.TrimPrefix(mediaType, "image/")
-	if !found || !isBase64 || err != nil || ending == mediaType || !slices.Contains(limits.Formats, ending) {
-		r.problem(field, "data:image/TYPE;base64,... with TYPE one of "+strings.Join(limits.Formats, ", "), "%q is no image in that form", shorten(address))
+	if !found || !isBase64 || err != nil || kind != mediaType || ending == mediaType || ending == "jpg" || !slices.Contains(limits.Formats, ending) {
+		r.problem(field, "data:image/TYPE;base64,... with TYPE one of "+strings.Join(slices.DeleteFunc(slices.Clone(limits.Formats), func(f string) bool { return f == "jpg" }), ", "), "%q is no image in that form", shorten(address))
 		return ""
 	}
 	if size := base64.StdEncoding.DecodedLen(len(body)); size > limits.MaxMB<<20 {

@@ -49,7 +49,7 @@ type Price struct {
 	Resolution string          `json:"resolution"`
 	Audio      *bool           `json:"audio,omitempty"` // nil where sound does not change the price
 	PerSecond  decimal.Decimal `json:"per_second"`
-	AsOf       string          `json:"as_of"` // when the source was read, YYYY-MM-DD
+	AsOf       string          `json:"as_of"` // of when the source is, YYYY-MM or YYYY-MM-DD
 	Source     string          `json:"source"`
 	Currency   string          `json:"-"`
 }
@@ -128,7 +128,12 @@ func (c *Catalogue) verify() error {
 			return fmt.Errorf("catalogue: region %q has no currency or takes prices of an unknown region", r.Name)
 		}
 	}
-	for _, p := range c.Prices {
+	for i, p := range c.Prices {
+		if slices.ContainsFunc(c.Prices[:i], func(o Price) bool {
+			return o.Region == p.Region && o.Model == p.Model && o.Resolution == p.Resolution && (sameAudio(o.Audio, p.Audio) || sameAudio(p.Audio, o.Audio))
+		}) {
+			return fmt.Errorf("catalogue: price of %s %s in %s: it is given twice", p.Model, p.Resolution, p.Region)
+		}
 		m := c.Model(p.Model)
 		if m == nil || c.Region(p.Region) == nil || m.Sizes[p.Resolution] == nil || !p.PerSecond.IsPositive() {
 			return fmt.Errorf("catalogue: price of %s %s in %s: unknown name or no positive price", p.Model, p.Resolution, p.Region)

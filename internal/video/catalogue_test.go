@@ -67,7 +67,8 @@ func TestSizesThatDifferBetweenFamilies(t *testing.T) {
 		"wan2.6-r2v-flash": {"1088*832", "832*1088", "1632*1248", "1248*1632"},
 	} {
 		m := c.Model(model)
-		require.Equal(t, sizes, []string{m.Size("720P", "4:3"), m.Size("720P", "3:4"), m.Size("1080P", "4:3"), m.Size("1080P", "3:4")}, model)
+		made := []string{m.Size("720P", "4:3"), m.Size("720P", "3:4"), m.Size("1080P", "4:3"), m.Size("1080P", "3:4")}
+		require.Equal(t, sizes, made, model)
 		require.Equal(t, "1920*1080", m.Size("1080P", ""))
 		require.Equal(t, "960*960", m.Size("720P", "1:1"))
 	}
@@ -85,6 +86,7 @@ func TestBrokenCataloguesAreRefused(t *testing.T) {
 		"a doubled model":              {`"name": "wan2.6-r2v-flash"`, `"name": "wan2.6-r2v"`, "doubled"},
 		"no such default model":        {`"default_model": "wan2.7-r2v"`, `"default_model": "wan8"`, "wan8"},
 		"a price for nobody":           {`"region": "beijing", "model": "wan2.7-r2v"`, `"region": "mars", "model": "wan2.7-r2v"`, "in mars"},
+		"a price given twice":          {`"resolution": "1080P", "per_second": "1", "as_of": "2026-04", "source": "price-list"},`, `"resolution": "720P", "per_second": "1", "as_of": "2026-04", "source": "price-list"},`, "given twice"},
 		"a price of zero":              {`"per_second": "0.6"`, `"per_second": "0"`, "no positive price"},
 		"a price without a source":     {`"source": "price-list"`, `"source": "hearsay"`, "no source"},
 		"a wire form that is not ours": {`"wire": "media"`, `"wire": "post"`, "wire"},

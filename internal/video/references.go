@@ -24,6 +24,7 @@ func (r *Report) checkReferences(region *Region) bool {
 	}
 	r.checkCounts()
 	r.nameReferences()
+	r.findUntold()
 	if r.count("") > 0 {
 		r.unpriced = true
 		return false
@@ -50,6 +51,18 @@ func (r *Report) checkReference(i int, ref *Reference) {
 	case ref.Kind != "":
 		r.checkFormat(field+".url", ref, ending)
 		r.checkKind(field, ref)
+	}
+}
+
+// findUntold marks the images of wan2.6 whose address does not tell what they are: on that wire only the address is sent, and
+// if it is a video that comes, it is billed as one.
+func (r *Report) findUntold() {
+	for i, ref := range r.Request.References {
+		untold := r.Model.Wire == WireReferenceURLs && ref.Kind == Image && r.kindOf(endingOf(ref.URL)) == ""
+		r.Untold = append(r.Untold, untold)
+		if untold {
+			r.warn("references[%d]: %s is told no type, only the address, which does not say that this is an image: a video would be billed", i, r.Model.Name)
+		}
 	}
 }
 
