@@ -129,7 +129,7 @@ func (c *Client) exchange(op string, l *lane, req *http.Request, d *delivery) (r
 // that is whole counts although the connection broke after it: it may hold the id of a paid task.
 func (c *Client) accept(op string, r reply) (*answer, *Error) {
 	o, err := parseObject(r.body)
-	if !r.successful() || r.err == errTooLong || err != nil {
+	if !r.successful() || errors.Is(r.err, errTooLong) || err != nil {
 		return nil, c.refused(op, r, o, err)
 	}
 	return &answer{reply: r, object: o}, nil

@@ -83,6 +83,20 @@ func TestRedirectsAreCheckedLikeTheFirstAddress(t *testing.T) {
 	require.Zero(t, visits.Load())
 }
 
+// A signed link opens what it leads to for whoever reads it: the server that it leads on to is not told of it.
+func TestLinkIsNotToldToTheServerThatItLeadsOnTo(t *testing.T) {
+	var referer atomic.Value
+	second := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { referer.Store(r.Header.Get("Referer")) }))
+	defer second.Close()
+	first := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, second.URL, http.StatusFound) }))
+	defer first.Close()
+	door, err := egress.NewClient([]string{"127.0.0.1"})
+	require.NoError(t, err)
+	_, err = get(t, door, first.URL+"/a.mp4?Signature=secret")
+	require.NoError(t, err)
+	require.Empty(t, referer.Load())
+}
+
 func TestProxyOfTheEnvironmentIsNotUsed(t *testing.T) {
 	var visits atomic.Int32
 	proxy := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { visits.Add(1) }))

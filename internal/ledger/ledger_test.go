@@ -19,10 +19,22 @@ const window = 10 * time.Minute
 
 // behave is what every ledger must do, whatever it is kept in.
 func behave(t *testing.T, open func(t *testing.T) tracker.Ledger) {
-	order := func(prompt, key string) video.Order {
-		return video.Order{Request: video.Request{Model: "wan2.7-r2v", Prompt: prompt}, Fingerprint: prompt, IdempotencyKey: key}
+	for _, tests := range []map[string]func(t *testing.T, l tracker.Ledger){claims(), repeats(), changes()} {
+		for name, test := range tests {
+			t.Run(name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { test(t, open(t)) })
+			})
+		}
 	}
-	for name, test := range map[string]func(t *testing.T, l tracker.Ledger){
+}
+
+func order(prompt, key string) video.Order {
+	return video.Order{Request: video.Request{Model: "wan2.7-r2v", Prompt: prompt}, Fingerprint: prompt, IdempotencyKey: key}
+}
+
+// claims is who may buy.
+func claims() map[string]func(t *testing.T, l tracker.Ledger) {
+	return map[string]func(t *testing.T, l tracker.Ledger){
 		"a key is claimed once, however many claim it": func(t *testing.T, l tracker.Ledger) {
 			var claims atomic.Int32
 			var wait sync.WaitGroup
@@ -44,6 +56,12 @@ func behave(t *testing.T, open func(t *testing.T) tracker.Ledger) {
 			require.ErrorContains(t, err, first.ID)
 			require.False(t, claimed)
 		},
+	}
+}
+
+// repeats is what counts as the same order.
+func repeats() map[string]func(t *testing.T, l tracker.Ledger) {
+	return map[string]func(t *testing.T, l tracker.Ledger){
 		"an equal request without a key counts as one within the window": func(t *testing.T, l tracker.Ledger) {
 			first, claimed, err := l.Claim(t.Context(), order("a", ""))
 			require.NoError(t, err)
@@ -105,6 +123,12 @@ func behave(t *testing.T, open func(t *testing.T) tracker.Ledger) {
 			require.NoError(t, err)
 			require.True(t, claimed)
 		},
+	}
+}
+
+// changes is what may become of a task.
+func changes() map[string]func(t *testing.T, l tracker.Ledger) {
+	return map[string]func(t *testing.T, l tracker.Ledger){
 		"a purchase given up for lost is found again": func(t *testing.T, l tracker.Ledger) {
 			task, _, err := l.Claim(t.Context(), order("a", "k"))
 			require.NoError(t, err)
@@ -192,10 +216,6 @@ func behave(t *testing.T, open func(t *testing.T) tracker.Ledger) {
 			require.NoError(t, err)
 			same(l.Saved(t.Context(), task.ID, "", errors.New("late")))
 		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { test(t, open(t)) })
-		})
 	}
 }
 

@@ -33,17 +33,22 @@ func (m inMemory) RoundTrip(r *http.Request) (*http.Response, error) {
 // follow makes a tracker on a simulator at its own pace: minutes, in fake time.
 func follow(t *testing.T) (*tracker.Tracker, *simulator.Server) {
 	t.Helper()
-	catalogue, err := video.BuiltIn()
-	require.NoError(t, err)
 	sim := simulator.New(simulator.Options{})
-	client, err := dashscope.New(dashscope.Config{
-		BaseURL: "http://127.0.0.1/api/v1", APIKey: "sk-test", HTTPClient: &http.Client{Transport: inMemory{sim}},
-	})
-	require.NoError(t, err)
 	return &tracker.Tracker{
-		Provider: provider.NewDashScope(client, catalogue), Ledger: ledger.NewMemory(10 * time.Minute), PollInterval: 15 * time.Second,
+		Provider: providerOver(t, inMemory{sim}), Ledger: ledger.NewMemory(10 * time.Minute), PollInterval: 15 * time.Second,
 		Logger: slog.New(slog.DiscardHandler),
 	}, sim
+}
+
+func providerOver(t *testing.T, transport http.RoundTripper) provider.Provider {
+	t.Helper()
+	catalogue, err := video.BuiltIn()
+	require.NoError(t, err)
+	client, err := dashscope.New(dashscope.Config{
+		BaseURL: "http://127.0.0.1/api/v1", APIKey: "sk-test-key", HTTPClient: &http.Client{Transport: transport},
+	})
+	require.NoError(t, err)
+	return provider.NewDashScope(client, catalogue)
 }
 
 func order(t *testing.T, prompt string) video.Order {

@@ -1,0 +1,127 @@
+package tracker_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"r2v-mcp/internal/tracker"
+	"r2v-mcp/internal/video"
+)
+
+// brokenLedger writes claims and nothing else.
+type brokenLedger struct{ tracker.Ledger }
+
+var errDiskFull = errors.New("disk full")
+
+func (brokenLedger) Bought(context.Context, string, string) (video.Task, error) {
+	return video.Task{}, errDiskFull
+}
+
+func TestWhatIsBoughtIsToldAlthoughItCouldNotBeRecorded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr, _ := follow(t)
+		tr.Ledger = brokenLedger{tr.Ledger}
+		_, _, err := tr.Create(t.Context(), order(t, "Image 1 waves"))
+		var failure *video.Error
+		require.ErrorAs(t, err, &failure)
+		require.Equal(t, video.ChargedUnknown, failure.Charged)
+		require.Contains(t, failure.Message, "disk full")
+		require.Regexp(t, `The clip is bought. Keep provider_task_id [0-9a-f-]{36}`, failure.Advice)
+	})
+}
+
+// slow answers late.
+type slow struct {
+	http.RoundTripper
+	by time.Duration
+}
+
+func (s slow) RoundTrip(r *http.Request) (*http.Response, error) {
+	time.Sleep(s.by)
+	return s.RoundTripper.RoundTrip(r)
+}
+
+func TestSlowPurchaseIsAnsweredBeforeTheClientGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr, sim := follow(t)
+		tr.Provider = providerOver(t, slow{inMemory{sim}, 55 * time.Second})
+		start := time.Now()
+		task, replayed, err := tr.Create(t.Context(), order(t, "Image 1 waves"))
+		require.NoError(t, err)
+		require.False(t, replayed)
+		require.Equal(t, 40*time.Second, time.Since(start))
+		require.Equal(t, video.Pending, task.Status)
+		require.Empty(t, task.ProviderTaskID)
+
+		again, replayed, err := tr.Create(t.Context(), order(t, "Image 1 waves"))
+		require.NoError(t, err)
+		require.True(t, replayed, "whoever asks again waits for the same purchase")
+		require.Equal(t, task.ID, again.ID)
+		require.NotEmpty(t, again.ProviderTaskID)
+		require.Equal(t, 55*time.Second, time.Since(start))
+	})
+}
+
+func TestDrainWaitsForAPurchaseUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr, sim := follow(t)
+		tr.Provider = providerOver(t, slow{inMemory{sim}, 30 * time.Second})
+		ctx, hangUp := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, hangUp)
+		task, _, err := tr.Create(ctx, order(t, "Image 1 waves"))
+		require.NoError(t, err)
+		require.Empty(t, task.ProviderTaskID)
+		tr.Drain()
+		task, err = tr.Ledger.Task(t.Context(), task.ID)
+		require.NoError(t, err)
+		require.NotEmpty(t, task.ProviderTaskID, "the purchase was finished and recorded")
+	})
+}
+
+// crashing panics where a provider is asked.
+type crashing struct{}
+
+func (crashing) Create(context.Context, video.Request) (string, error) { panic("create") }
+func (crashing) Look(context.Context, string) (video.Snapshot, error)  { panic("look") }
+func (crashing) Save(context.Context, string, string) (string, error)  { panic("save") }
+
+func TestPanicEndsNeitherTheProgramNorATask(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr, _ := follow(t)
+		task, _, err := tr.Create(t.Context(), order(t, "Image 1 waves"))
+		require.NoError(t, err)
+		tr.Provider = crashing{}
+		task, err = tr.Wait(t.Context(), task.ID, time.Second)
+		require.ErrorContains(t, err, "this is a bug of r2v-mcp")
+		require.Equal(t, video.Pending, task.Status)
+
+		task, _, err = tr.Create(t.Context(), order(t, "Image 1 runs"))
+		require.NoError(t, err)
+		require.Equal(t, video.Unknown, task.Status, "a purchase that crashed may have cost money")
+	})
+}
+
+func TestFailedSaveEndsTheWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr, _ := follow(t)
+		tr.Saver = refusing{}
+		task, _, err := tr.Create(t.Context(), order(t, "Image 1 waves"))
+		require.NoError(t, err)
+		start := time.Now()
+		task, err = tr.Wait(t.Context(), task.ID, time.Hour)
+		require.NoError(t, err)
+		require.Equal(t, video.Succeeded, task.Status)
+		require.Equal(t, "disk full", task.SaveError)
+		require.Less(t, time.Since(start), 10*time.Minute)
+	})
+}
+
+type refusing struct{}
+
+func (refusing) Save(context.Context, string, string) (string, error) { return "", errDiskFull }
