@@ -57,6 +57,7 @@ func TestTryTellsWhatIsWrong(t *testing.T) {
 		"a prompt for nobody":          {[]string{"try", "--prompt", "Image 3 waves"}, "would be refused"},
 		"a task that fails":            {[]string{"try", "--prompt", "Video 1 [[fault:fail-data-inspection]]"}, "FAILED: DataInspectionFailed"},
 		"live without a reference":     {[]string{"try", "--live"}, "--live needs --prompt and at least one --reference"},
+		"live without a key":           {[]string{"try", "--live", "--prompt", "Image 1", "--reference", "https://media.example/a.png"}, "--live needs a key in DASHSCOPE_API_KEY"},
 		"a flag that is not there":     {[]string{"try", "--lenght", "5"}, "--lenght"},
 		"a command that is not there":  {[]string{"serve"}, `unknown command "serve"`},
 		"too many words":               {[]string{"stdio", "now"}, `unknown command "now"`},

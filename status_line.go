@@ -10,25 +10,28 @@ import (
 	"golang.org/x/term"
 )
 
-// statusLine shows how a task goes on: a moving line on a terminal, a plain line for each change elsewhere.
+// statusLine shows how a task goes on: a bar on a terminal, a plain line for each change elsewhere.
 type statusLine struct {
-	out  io.Writer
-	bar  *progressbar.ProgressBar // nil unless out is a terminal
-	last string
+	out   io.Writer
+	usual time.Duration            // the service tells no share of the work, so the bar goes by how long others took
+	bar   *progressbar.ProgressBar // nil unless out is a terminal
+	last  string
 }
 
-func newStatusLine(out io.Writer) *statusLine {
-	s := &statusLine{out: out}
+func newStatusLine(out io.Writer, usual time.Duration) *statusLine {
+	s := &statusLine{out: out, usual: usual}
 	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		s.bar = progressbar.NewOptions(-1, progressbar.OptionSetWriter(out), progressbar.OptionSpinnerType(14), progressbar.OptionClearOnFinish())
+		s.bar = progressbar.NewOptions(100, progressbar.OptionSetWriter(out), progressbar.OptionSetWidth(30),
+			progressbar.OptionSetPredictTime(false), progressbar.OptionClearOnFinish())
 	}
 	return s
 }
 
 func (s *statusLine) show(status string, elapsed time.Duration) {
+	const almost = 99 // however long it takes, it is not done before it is
 	if s.bar != nil {
-		s.bar.Describe(fmt.Sprintf("get_task       %s, %.0f s", status, elapsed.Seconds()))
-		_ = s.bar.Add(1)
+		s.bar.Describe(fmt.Sprintf("get_task       %-9s %3.0f s", status, elapsed.Seconds()))
+		_ = s.bar.Set(min(almost, int(100*elapsed/s.usual)))
 	} else if status != s.last {
 		fmt.Fprintf(s.out, "get_task       %s\n", status)
 	}

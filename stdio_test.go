@@ -62,6 +62,7 @@ type process struct {
 	tb     testing.TB
 	cmd    *exec.Cmd
 	in     io.WriteCloser
+	stdout io.Closer
 	out    *bufio.Reader
 	stderr bytes.Buffer
 }
@@ -80,7 +81,7 @@ func start(tb testing.TB, path, home string, env ...string) *process {
 	require.NoError(tb, err)
 	out, err := p.cmd.StdoutPipe()
 	require.NoError(tb, err)
-	p.out = bufio.NewReader(out)
+	p.stdout, p.out = out, bufio.NewReader(out)
 	require.NoError(tb, p.cmd.Start())
 	return p
 }

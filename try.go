@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"r2v-mcp/internal/simulator"
+	"r2v-mcp/internal/video"
 )
 
 type tryFlags struct {
@@ -36,12 +37,15 @@ func (p *program) tryCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&f.prompt, "prompt", "", "what happens; references are Video 1, Image 1 (wan2.7) or character1 (wan2.6)")
 	cmd.Flags().StringArrayVar(&f.references, "reference", nil, "`address` of an image or video; again for more")
-	cmd.Flags().StringVar(&f.model, "model", "wan2.7-r2v", "the model")
+	cmd.Flags().StringVar(&f.model, "model", "", "the model; without it the server's default")
 	cmd.Flags().StringVar(&f.resolution, "resolution", "720P", "720P or 1080P")
 	cmd.Flags().IntVar(&f.duration, "duration", 5, "length of the clip in seconds")
 	cmd.Flags().BoolVar(&f.live, "live", false, "use the real service; asks before it spends")
 	return cmd
 }
+
+// simulatedSpeed makes a minute a second.
+const simulatedSpeed = 60
 
 // trial is one run of the main job.
 type trial struct {
@@ -57,13 +61,18 @@ func (p *program) try(ctx context.Context, f tryFlags) (err error) {
 		if len(f.references) == 0 || f.prompt == "" {
 			return errors.New("--live needs --prompt and at least one --reference that the service can read")
 		}
+		if !t.hasKey() {
+			return errors.New("--live needs a key in DASHSCOPE_API_KEY")
+		}
 	} else {
 		sim, err := t.simulated(ctx)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = sim.close() }()
-		f.sample(sim.base)
+		if err := f.sample(sim.base); err != nil {
+			return err
+		}
 	}
 	if err := t.connect(ctx); err != nil {
 		return err
@@ -73,16 +82,21 @@ func (p *program) try(ctx context.Context, f tryFlags) (err error) {
 }
 
 // sample fills in a reference and a prompt that the simulator knows, where none were given.
-func (f *tryFlags) sample(base string) {
+func (f *tryFlags) sample(base string) error {
+	c, err := video.BuiltIn()
+	if err != nil {
+		return err
+	}
 	if len(f.references) == 0 {
 		f.references = []string{strings.TrimSuffix(base, "/api/v1") + "/samples/dancer-4s.mp4"}
 	}
 	if f.prompt == "" {
 		f.prompt = "Video 1 dances through a field of sunflowers at dawn"
-		if strings.HasPrefix(f.model, "wan2.6") {
+		if m := c.Model(f.model); m != nil && m.Alias == video.AliasCharacter {
 			f.prompt = "character1 dances through a field of sunflowers at dawn"
 		}
 	}
+	return nil
 }
 
 func (f *tryFlags) arguments() map[string]any {
@@ -102,18 +116,24 @@ func (f *tryFlags) arguments() map[string]any {
 // simulated starts a simulator and points the server at it, whatever the environment says.
 func (t *trial) simulated(ctx context.Context) (*runningSimulator, error) {
 	const key = "sk-simulated"
-	sim, err := startSimulator(ctx, net.JoinHostPort("127.0.0.1", "0"), simulator.Options{Speed: 60, APIKey: key})
+	sim, err := startSimulator(ctx, net.JoinHostPort("127.0.0.1", "0"), simulator.Options{Speed: simulatedSpeed, APIKey: key})
 	if err != nil {
 		return nil, err
 	}
 	t.env = slices.DeleteFunc(slices.Clone(t.env), func(line string) bool { return strings.HasPrefix(line, "DASHSCOPE_") })
 	t.env = append(t.env, "DASHSCOPE_API_KEY="+key, "DASHSCOPE_REGION=simulator", "DASHSCOPE_HTTP_BASE_URL="+sim.base, "R2V_POLL_INTERVAL=500ms", "R2V_LOG_LEVEL=warn")
-	if slices.ContainsFunc(t.environ, func(line string) bool { return strings.HasPrefix(line, "DASHSCOPE_API_KEY=") }) {
+	if t.hasKey() {
 		fmt.Fprintln(t.stdout, "Using the built-in simulator, where a minute takes a second; --live uses your key and real money.")
 	} else {
 		fmt.Fprintln(t.stdout, "No DASHSCOPE_API_KEY is set: using the built-in simulator, where a minute takes a second. Nothing is charged.")
 	}
 	return sim, nil
+}
+
+func (t *trial) hasKey() bool {
+	return slices.ContainsFunc(t.environ, func(line string) bool {
+		return strings.HasPrefix(line, "DASHSCOPE_API_KEY=") && !strings.HasSuffix(line, "=")
+	})
 }
 
 // connect starts the server as an assistant does: a second process of this program, over stdio.
@@ -132,11 +152,15 @@ func (t *trial) connect(ctx context.Context) error {
 	if err := t.client.Start(ctx); err != nil {
 		return fmt.Errorf("start the server: %w", err)
 	}
+	return t.greet(ctx)
+}
+
+func (t *trial) greet(ctx context.Context) error {
 	var hello mcp.InitializeRequest
 	hello.Params.ProtocolVersion = mcp.LATEST_PROTOCOL_VERSION
 	hello.Params.ClientInfo = mcp.Implementation{Name: "r2v-mcp try", Version: version}
 	if _, err := t.client.Initialize(ctx, hello); err != nil {
-		return fmt.Errorf("the server did not answer; its own words are above: %w", err)
+		return errors.Join(fmt.Errorf("the server did not answer; its own words are above: %w", err), t.client.Close())
 	}
 	return nil
 }
@@ -175,6 +199,15 @@ func (t *trial) run(ctx context.Context, arguments map[string]any) error {
 	return t.follow(ctx, created.TaskID, price)
 }
 
+// usual is about how long a clip takes.
+func (t *trial) usual() time.Duration {
+	const minutes = 3 * time.Minute // one to five, say the documents
+	if t.live {
+		return minutes
+	}
+	return minutes / simulatedSpeed
+}
+
 func (t *trial) confirmed(price string) bool {
 	fmt.Fprintf(t.stdout, "This buys a clip for %s of real money. Buy it? [y/N] ", price)
 	answer, _ := bufio.NewReader(t.stdin).ReadString('\n')
@@ -182,7 +215,7 @@ func (t *trial) confirmed(price string) bool {
 }
 
 func (t *trial) follow(ctx context.Context, id, price string) error {
-	line := newStatusLine(t.stdout)
+	line := newStatusLine(t.stdout, t.usual())
 	for start := time.Now(); ; {
 		var task struct {
 			Status   string

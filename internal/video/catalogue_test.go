@@ -74,6 +74,15 @@ func TestSizesThatDifferBetweenFamilies(t *testing.T) {
 	}
 }
 
+// Too large to be sent through a client in a test's time.
+func TestImageAbove20MBIsRefused(t *testing.T) {
+	r := builtIn(t).Check(video.Request{Prompt: "Image 1", References: []video.Reference{{URL: "data:image/png;base64," + strings.Repeat("AAAA", 7_000_000)}}}, "beijing")
+	require.Len(t, r.Problems, 1)
+	require.Equal(t, "references[0].url: the image has 21000000 bytes; allowed: at most 20 MB", r.Problems[0].String())
+	r = builtIn(t).Check(video.Request{Prompt: "Image 1", References: []video.Reference{{URL: "data:image/png;base64," + strings.Repeat("AAAA", 6_990_506)}}}, "beijing")
+	require.Empty(t, r.Problems, "20 MB are 20,971,520 bytes")
+}
+
 // A catalogue that leads nowhere is refused when it is read, not when somebody pays.
 func TestBrokenCataloguesAreRefused(t *testing.T) {
 	text, err := os.ReadFile("catalogue.json")
