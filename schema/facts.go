@@ -21,11 +21,18 @@ type known struct {
 	texts map[string]string
 }
 
+// words are the facts that hold whatever the catalogue says.
+func words() map[string]fact {
+	return map[string]fact{
+		"kinds":    {words: stringsOf(video.Kinds())},
+		"statuses": {words: stringsOf(video.Statuses())},
+		"charged":  {words: stringsOf([]video.Charged{video.NotCharged, video.WasCharged, video.ChargedUnknown})},
+	}
+}
+
 func fromCatalogue(c *video.Catalogue) known {
-	k := known{texts: texts(c), facts: map[string]fact{
-		"models": {words: c.ModelNames(), fallback: c.DefaultModel},
-		"kinds":  {words: stringsOf(video.Kinds())},
-	}}
+	k := known{texts: texts(c), facts: words()}
+	k.facts["models"] = fact{words: c.ModelNames(), fallback: c.DefaultModel}
 	for _, m := range c.Models {
 		k.widen("resolutions", m.Resolutions, video.Range{})
 		k.widen("ratios", m.Ratios, video.Range{})

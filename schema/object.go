@@ -108,15 +108,15 @@ func nearest(name string, known []string) string {
 	}
 	best, least := "", max(1, len(name)/3)
 	for _, k := range known {
-		if d := distance(words(name), words(k)); d <= least && (best == "" || d < least) {
+		if d := distance(wordsOf(name), wordsOf(k)); d <= least && (best == "" || d < least) {
 			best, least = k, d
 		}
 	}
 	return best
 }
 
-// words splits names as they are written in Go, JSON and by models: duration_seconds, durationSeconds, duration-seconds.
-func words(name string) []string {
+// wordsOf splits names as they are written in Go, JSON and by models: duration_seconds, durationSeconds, duration-seconds.
+func wordsOf(name string) []string {
 	var b strings.Builder
 	for i, r := range name {
 		if i > 0 && r >= 'A' && r <= 'Z' && name[i-1] >= 'a' && name[i-1] <= 'z' {

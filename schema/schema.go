@@ -29,9 +29,10 @@ func Arguments[T any](c *video.Catalogue, more ...string) (json.RawMessage, erro
 	return reflectSchema(reflect.TypeFor[T](), k)
 }
 
-// Answer is the schema of a tool's structured answer. It is open: a later version may add fields.
+// Answer is the schema of a tool's structured answer. A `catalogue` tag of statuses or charged lists those words. It is open: a
+// later version may add fields.
 func Answer[T any]() (json.RawMessage, error) {
-	return reflectSchema(reflect.TypeFor[T](), known{})
+	return reflectSchema(reflect.TypeFor[T](), known{facts: words()})
 }
 
 func reflectSchema(t reflect.Type, k known) (json.RawMessage, error) {

@@ -44,7 +44,7 @@ type estimateAnswer struct {
 	Budget          *budgetAnswer     `json:"budget,omitempty"`
 	Problems        []video.Problem   `json:"problems" jsonschema_description:"What generate_r2v would refuse"`
 	Warnings        []string          `json:"warnings"`
-	Charged         video.Charged     `json:"charged"`
+	Charged         video.Charged     `json:"charged" catalogue:"charged"`
 	NextStep        string            `json:"next_step"`
 }
 

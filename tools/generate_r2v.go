@@ -69,7 +69,7 @@ func blankIsNone(s string) string {
 type generateAnswer struct {
 	TaskID         string            `json:"task_id"`
 	ProviderTaskID string            `json:"provider_task_id,omitempty"`
-	Status         string            `json:"status" jsonschema:"enum=PENDING,enum=RUNNING,enum=SUCCEEDED,enum=FAILED,enum=CANCELED,enum=UNKNOWN"`
+	Status         string            `json:"status" catalogue:"statuses"`
 	Model          string            `json:"model"`
 	Resolution     string            `json:"resolution"`
 	Duration       int               `json:"duration"`
@@ -77,7 +77,7 @@ type generateAnswer struct {
 	Cost           *costAnswer       `json:"cost,omitempty" jsonschema_description:"The estimate"`
 	IdempotencyKey string            `json:"idempotency_key"`
 	Replayed       bool              `json:"replayed" jsonschema_description:"True: nothing new was bought"`
-	Charged        string            `json:"charged" jsonschema:"enum=no,enum=yes,enum=unknown" jsonschema_description:"A task is charged when it succeeds"`
+	Charged        string            `json:"charged" catalogue:"charged" jsonschema_description:"A task is charged when it succeeds"`
 	ExpiresAt      time.Time         `json:"expires_at"`
 	PollAfter      int               `json:"poll_after_seconds"`
 	Warnings       []string          `json:"warnings"`
@@ -93,6 +93,9 @@ func (s *Set) generate(ctx context.Context, in generateArguments, problems []vid
 	q := s.quote(in, problems)
 	q.checkGuards(in, s.BudgetPerTask)
 	if found := q.problems(); len(found) > 0 {
+		if task, ok := s.earlier(ctx, in, q); ok {
+			return s.bought(task, true, q), nil
+		}
 		return nil, &refusal{
 			what: fmt.Sprintf("Refused before anything was sent: %d problem(s).", len(found)), problems: found, charged: video.NotCharged,
 			next: "Correct the arguments and call generate_r2v again; estimate_cost checks a request without buying it.",
@@ -107,6 +110,21 @@ func (s *Set) generate(ctx context.Context, in generateArguments, problems []vid
 		return nil, refuse("This call brought no clip.", err)
 	}
 	return s.bought(task, replayed, q), nil
+}
+
+// earlier finds what this call has bought before, when nothing but a guard is in its way now: a guard is for buying, and an
+// answer that was lost must not read as "nothing was bought".
+func (s *Set) earlier(ctx context.Context, in generateArguments, q *quote) (video.Task, bool) {
+	for _, p := range q.problems() {
+		if p.Field != "max_cost" && p.Field != "cost" {
+			return video.Task{}, false
+		}
+	}
+	if in.IdempotencyKey == "" {
+		return video.Task{}, false
+	}
+	task, _, err := s.Tasks.Create(ctx, video.Order{Request: q.report.Request, IdempotencyKey: in.IdempotencyKey, Fingerprint: q.report.Fingerprint(), Replay: true})
+	return task, err == nil
 }
 
 func (s *Set) bought(task video.Task, replayed bool, q *quote) *generateAnswer {

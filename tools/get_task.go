@@ -30,7 +30,7 @@ type getTaskArguments struct {
 type taskAnswer struct {
 	TaskID         string       `json:"task_id"`
 	ProviderTaskID string       `json:"provider_task_id,omitempty"`
-	Status         string       `json:"status" jsonschema:"enum=PENDING,enum=RUNNING,enum=SUCCEEDED,enum=FAILED,enum=CANCELED,enum=UNKNOWN"`
+	Status         string       `json:"status" catalogue:"statuses"`
 	Model          string       `json:"model,omitempty"`
 	SubmittedAt    time.Time    `json:"submitted_at,omitzero"`
 	StartedAt      time.Time    `json:"started_at,omitzero"`
@@ -41,7 +41,7 @@ type taskAnswer struct {
 	SavedTo        string       `json:"saved_to,omitempty"`
 	Usage          *usageAnswer `json:"usage,omitempty"`
 	Cost           *taskCost    `json:"cost,omitempty"`
-	Charged        string       `json:"charged" jsonschema:"enum=no,enum=yes,enum=unknown" jsonschema_description:"A task is charged when it succeeds"`
+	Charged        string       `json:"charged" catalogue:"charged" jsonschema_description:"A task is charged when it succeeds"`
 	Error          *errorAnswer `json:"error,omitempty"`
 	PollAfter      int          `json:"poll_after_seconds,omitempty"`
 	Warnings       []string     `json:"warnings,omitempty"`

@@ -68,7 +68,13 @@ func TestSameKeyNeverBuysTwice(t *testing.T) {
 	spelled := w.answer("generate_r2v", wan27(arguments{"idempotency_key": "k1", "resolution": "1080P", "duration": "5", "ratio": "16:9", "watermark": false, "prompt_extend": true, "negative_prompt": " "}))
 	require.Equal(t, first["task_id"], spelled["task_id"], "defaults spelled out are the same request")
 
-	text, isError := w.call("generate_r2v", wan27(arguments{"idempotency_key": "k1", "seed": 7}))
+	poorer := w.answer("generate_r2v", wan27(arguments{"idempotency_key": "k1", "max_cost": 0.01}))
+	require.Equal(t, first["task_id"], poorer["task_id"], "a guard is for buying: what is bought is told")
+	text, isError := w.call("generate_r2v", wan27(arguments{"idempotency_key": "never-used", "max_cost": 0.01}))
+	require.True(t, isError)
+	require.Contains(t, text, "charged: no")
+
+	text, isError = w.call("generate_r2v", wan27(arguments{"idempotency_key": "k1", "seed": 7}))
 	require.True(t, isError)
 	require.Contains(t, text, "IdempotencyKeyReused")
 	require.Contains(t, text, first["task_id"])

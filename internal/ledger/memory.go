@@ -45,13 +45,15 @@ func NewMemory(window time.Duration) *Memory { return &Memory{window: window} }
 // must then buy it and record the outcome with Bought or NotBought; every other caller gets the same task and false. Without a key an
 // equal request within the duplicate window counts as the same. A claim whose purchase was refused may be claimed again.
 //
-// It returns a *[video.Error] when the key belongs to another request, and when an equal one of unknown fate is younger than
+// It returns ErrNotFound for an order that is only to be replayed and never was, and a *[video.Error] when the key belongs to another request, and when an equal one of unknown fate is younger than
 // the window.
 func (m *Memory) Claim(_ context.Context, o video.Order) (video.Task, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	old := m.earlier(o)
 	switch {
+	case old == nil && o.Replay:
+		return video.Task{}, false, ErrNotFound
 	case old == nil:
 		if doubtful := m.doubtful(o); doubtful != nil {
 			return video.Task{}, false, mayBeBought(doubtful.task)
@@ -59,7 +61,7 @@ func (m *Memory) Claim(_ context.Context, o video.Order) (video.Task, bool, erro
 		return m.add(o), true, nil
 	case old.fingerprint != o.Fingerprint:
 		return video.Task{}, false, keyReused(old.task)
-	case refused(&old.task):
+	case refused(&old.task) && !o.Replay:
 		old.task.Status, old.task.Failure, old.task.CreatedAt = video.Pending, nil, time.Now()
 		old.task.Estimate = &o.Estimate
 		old.wake()
