@@ -1,0 +1,72 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/agnivade/levenshtein"
+)
+
+// byVariable names the variable in an error that names the field it was to fill.
+func byVariable(err error) error {
+	for _, s := range settings() {
+		if text, found := strings.CutPrefix(err.Error(), s.field+": "); found {
+			return errors.New(s.name + ": " + text)
+		}
+	}
+	return fmt.Errorf("environment: %w", err)
+}
+
+// refuseUnknown finds variables of ours that nobody reads.
+func refuseUnknown(env map[string]string) error {
+	known := variables()
+	var errs []error
+	for _, key := range slices.Sorted(maps.Keys(env)) {
+		if !strings.HasPrefix(key, "R2V_") || slices.Contains(known, key) {
+			continue
+		}
+		near := slices.MinFunc(known, func(a, b string) int {
+			return levenshtein.ComputeDistance(key, a) - levenshtein.ComputeDistance(key, b)
+		})
+		if levenshtein.ComputeDistance(key, near) <= 3 {
+			errs = append(errs, fmt.Errorf("%s is not a setting; did you mean %s?", key, near))
+		} else {
+			errs = append(errs, fmt.Errorf("%s is not a setting of this version; the settings are %s", key, strings.Join(known, ", ")))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// variables lists the names of all settings.
+func variables() []string {
+	var names []string
+	for _, s := range settings() {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+type setting struct{ field, name, shown, description string }
+
+// settings describes every variable for the README and for errors; there is no other list.
+func settings() []setting {
+	var out []setting
+	t := reflect.TypeFor[Config]()
+	for i := range t.NumField() {
+		tag := t.Field(i).Tag
+		name, options, _ := strings.Cut(tag.Get("env"), ", ")
+		if name == "" {
+			continue
+		}
+		s := setting{field: t.Field(i).Name, name: name, shown: tag.Get("shown"), description: tag.Get("desc")}
+		if value, ok := strings.CutPrefix(options, "default="); ok {
+			s.shown = value
+		}
+		out = append(out, s)
+	}
+	return out
+}
