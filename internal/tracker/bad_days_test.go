@@ -122,6 +122,29 @@ func TestFailedSaveEndsTheWait(t *testing.T) {
 	})
 }
 
+func TestCrashingSaveEndsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr, _ := follow(t)
+		tr.Saver = crashing{}
+		task, _, err := tr.Create(t.Context(), order(t, "Image 1 waves"))
+		require.NoError(t, err)
+		task, err = tr.Wait(t.Context(), task.ID, time.Hour)
+		require.NoError(t, err)
+		require.Equal(t, video.Succeeded, task.Status)
+		require.Contains(t, task.SaveError, "this is a bug of r2v-mcp")
+	})
+}
+
+func TestNothingIsBoughtOnceTheEndIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr, sim := follow(t)
+		tr.Drain()
+		_, _, err := tr.Create(t.Context(), order(t, "Image 1 waves"))
+		require.ErrorContains(t, err, "about to end")
+		require.Zero(t, counted(t, sim, "create"))
+	})
+}
+
 type refusing struct{}
 
 func (refusing) Save(context.Context, string, string) (string, error) { return "", errDiskFull }

@@ -62,7 +62,10 @@ type Tracker struct {
 	Logger       *slog.Logger  // a line for each purchase, without prompt, link or key
 
 	steps singleflight.Group // however many wait for a task, it is looked at once
-	work  sync.WaitGroup     // purchases and downloads, which outlive the call that began them
+
+	mu     sync.Mutex // for ending, so that no work begins once its end is waited for
+	ending bool
+	work   sync.WaitGroup // purchases and downloads, which outlive the call that began them
 }
 
 // Create buys the clip of an order at most once: see [provider.Provider] and [ledger.Memory.Claim]. From the moment of the
@@ -81,7 +84,9 @@ func (t *Tracker) Create(ctx context.Context, o video.Order) (video.Task, bool, 
 		return task, true, err
 	}
 	recorded := make(chan error, 1)
-	t.work.Go(func() { recorded <- t.buy(context.WithoutCancel(ctx), task) })
+	if !t.begin(func() { recorded <- t.buy(context.WithoutCancel(ctx), task) }) {
+		recorded <- t.notBegun(ctx, task)
+	}
 	select {
 	case err = <-recorded:
 	case <-patience.Done():
@@ -97,7 +102,31 @@ func (t *Tracker) Create(ctx context.Context, o video.Order) (video.Task, bool, 
 }
 
 // Drain waits until purchases under way are recorded and downloads saved. It is for the end of the program.
-func (t *Tracker) Drain() { t.work.Wait() }
+func (t *Tracker) Drain() {
+	t.mu.Lock()
+	t.ending = true
+	t.mu.Unlock()
+	t.work.Wait()
+}
+
+// begin starts work that Drain waits for, and reports whether there is time for it.
+func (t *Tracker) begin(work func()) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ending {
+		return false
+	}
+	t.work.Go(work)
+	return true
+}
+
+// notBegun gives up a claim that came when the program was about to end.
+func (t *Tracker) notBegun(ctx context.Context, task video.Task) error {
+	_, err := t.Ledger.NotBought(context.WithoutCancel(ctx), task.ID, &video.Error{Charged: video.NotCharged, Failure: video.Failure{
+		Code: "Ending", Message: "the server is about to end", Advice: "Call again when it runs again.", Retryable: true,
+	}})
+	return err
+}
 
 // buy sends the create of a claimed task and records what became of it. Its error means that the record could not be made.
 func (t *Tracker) buy(ctx context.Context, task video.Task) error {

@@ -61,7 +61,9 @@ func order(t *testing.T, prompt string) video.Order {
 }
 
 // looked counts the reads that reached the service.
-func looked(t *testing.T, sim http.Handler) int {
+func looked(t *testing.T, sim http.Handler) int { t.Helper(); return counted(t, sim, "get") }
+
+func counted(t *testing.T, sim http.Handler, call string) int {
 	t.Helper()
 	w := httptest.NewRecorder()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/control/counters", strings.NewReader(""))
@@ -69,7 +71,7 @@ func looked(t *testing.T, sim http.Handler) int {
 	sim.ServeHTTP(w, r)
 	var counters map[string]int
 	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &counters), w.Body.String())
-	return counters["get"]
+	return counters[call]
 }
 
 func TestWaitHoldsTheCallAsLongAsAsked(t *testing.T) {

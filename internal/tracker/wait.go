@@ -110,7 +110,10 @@ func (t *Tracker) step(ctx context.Context, id string) (delay time.Duration, err
 		}
 	}
 	if task.Status == video.Succeeded && task.SavedTo == "" && t.Saver != nil {
-		err = t.save(ctx, task)
+		saved := make(chan error, 1)
+		if t.begin(func() { saved <- t.save(ctx, task) }) {
+			err = <-saved
+		}
 	}
 	return t.PollInterval, err
 }
@@ -133,9 +136,7 @@ func (t *Tracker) look(ctx context.Context, task video.Task) (video.Task, error)
 
 // save keeps the clip. That it could not be saved is part of the task, not an error: the link is still good.
 func (t *Tracker) save(ctx context.Context, task video.Task) error {
-	t.work.Add(1)
-	defer t.work.Done()
-	path, failure := t.Saver.Save(ctx, task.ID, task.VideoURL)
+	path, failure := t.keep(ctx, task)
 	if failure != nil {
 		t.Logger.WarnContext(ctx, "not saved", "task", task.ID, "err", failure)
 	} else {
@@ -143,4 +144,14 @@ func (t *Tracker) save(ctx context.Context, task video.Task) error {
 	}
 	_, err := t.Ledger.Saved(ctx, task.ID, path, failure)
 	return err
+}
+
+// keep saves the clip; a crash in it costs the file and not the program.
+func (t *Tracker) keep(ctx context.Context, task video.Task) (path string, err error) {
+	defer func() {
+		if recover() != nil {
+			path, err = "", errors.New("saving crashed: this is a bug of r2v-mcp")
+		}
+	}()
+	return t.Saver.Save(ctx, task.ID, task.VideoURL)
 }
