@@ -98,6 +98,8 @@ func (s *Set) nextStep(t *video.Task) string {
 		return fmt.Sprintf("Call get_task with task_id %s and wait_seconds %d, again while status is PENDING or RUNNING. Do not call generate_r2v again.", t.ID, wait)
 	case t.Status == video.Succeeded && t.SavedTo != "":
 		return "Done: give the user saved_to, and video_url if they want a link."
+	case t.Linkless():
+		return fmt.Sprintf("The clip is made and paid for, but the service has sent no link yet: call get_task with task_id %s again until it has, within 24 hours.", t.ID)
 	case t.Status == video.Succeeded && s.Saves && t.SaveError == "":
 		return fmt.Sprintf("The clip is made and still being saved: call get_task with task_id %s once more, or give the user video_url and say when it dies.", t.ID)
 	case t.Status == video.Succeeded:

@@ -90,16 +90,20 @@ func (s *Set) task(ctx context.Context, in getTaskArguments, problems []video.Pr
 	if s.waiting.Add(1) > mostWaiting { // calls that wait hold the places in which others are served
 		wait = 0
 	}
-	stop := progress(ctx, req)
-	task, err := s.Tasks.Wait(ctx, id, min(wait, s.MaxWait))
-	stop()
-	s.waiting.Add(-1)
+	defer s.waiting.Add(-1)
+	task, err := s.wait(ctx, id, min(wait, s.MaxWait), req)
 	if task.ID == "" {
 		r := refuse("The task could not be looked up, which costs nothing.", err)
 		r.charged = video.ChargedUnknown // whatever it cost to make, this call does not know it
 		return nil, r
 	}
 	return s.taskAnswer(task, err), nil
+}
+
+// wait waits for a task and tells the client so meanwhile.
+func (s *Set) wait(ctx context.Context, id string, limit time.Duration, req mcp.CallToolRequest) (video.Task, error) {
+	defer progress(ctx, req)()
+	return s.Tasks.Wait(ctx, id, limit)
 }
 
 // checkTaskID refuses what cannot be an id, so that nothing odd is repeated, stored or sent upstream.

@@ -65,8 +65,10 @@ func (m *Memory) Saved(_ context.Context, id, path string, failure error) (video
 
 // A task changes only from the state that the change is for: whoever comes too late changes nothing.
 func underway(t *video.Task) bool { return t.Status == video.Pending && t.ProviderTaskID == "" }
-func open(t *video.Task) bool     { return t.Status.Open() && t.ProviderTaskID != "" }
-func unsaved(t *video.Task) bool  { return t.Status == video.Succeeded && t.SavedTo == "" }
+func open(t *video.Task) bool {
+	return (t.Status.Open() || t.Linkless()) && t.ProviderTaskID != ""
+}
+func unsaved(t *video.Task) bool { return t.Status == video.Succeeded && t.SavedTo == "" }
 
 // change changes a task in one step if it may, wakes everybody who waits for it, and returns what it is now.
 func (m *Memory) change(id string, may func(*video.Task) bool, change func(*video.Task)) (video.Task, error) {

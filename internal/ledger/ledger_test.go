@@ -129,6 +129,41 @@ func repeats() map[string]func(t *testing.T, l tracker.Ledger) {
 // changes is what may become of a task.
 func changes() map[string]func(t *testing.T, l tracker.Ledger) {
 	return map[string]func(t *testing.T, l tracker.Ledger){
+		"a refused key does not buy over what may be bought": func(t *testing.T, l tracker.Ledger) {
+			refused, _, err := l.Claim(t.Context(), order("p", "a"))
+			require.NoError(t, err)
+			_, err = l.NotBought(t.Context(), refused.ID, &video.Error{Charged: video.NotCharged})
+			require.NoError(t, err)
+			doubtful, _, err := l.Claim(t.Context(), order("p", "b"))
+			require.NoError(t, err)
+			_, err = l.NotBought(t.Context(), doubtful.ID, &video.Error{Charged: video.ChargedUnknown})
+			require.NoError(t, err)
+			_, claimed, err := l.Claim(t.Context(), order("p", "a"))
+			require.ErrorContains(t, err, doubtful.ID)
+			require.False(t, claimed)
+		},
+		"a purchase that is long under way is not bought beside it": func(t *testing.T, l tracker.Ledger) {
+			task, _, err := l.Claim(t.Context(), order("p", "a"))
+			require.NoError(t, err)
+			require.Equal(t, video.ChargedUnknown, task.Charged(), "nobody has answered yet")
+			_, claimed, err := l.Claim(t.Context(), order("p", "b"))
+			require.NoError(t, err)
+			require.True(t, claimed, "two keys at once are two clips")
+			time.Sleep(time.Minute)
+			_, _, err = l.Claim(t.Context(), order("p", "c"))
+			require.ErrorContains(t, err, task.ID)
+		},
+		"a success without a link is looked at again": func(t *testing.T, l tracker.Ledger) {
+			task, _, err := l.Claim(t.Context(), order("p", "a"))
+			require.NoError(t, err)
+			_, err = l.Bought(t.Context(), task.ID, "theirs")
+			require.NoError(t, err)
+			_, err = l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded})
+			require.NoError(t, err)
+			task, err = l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded, VideoURL: "https://media.example/a.mp4"})
+			require.NoError(t, err)
+			require.Equal(t, "https://media.example/a.mp4", task.VideoURL)
+		},
 		"a purchase given up for lost is found again": func(t *testing.T, l tracker.Ledger) {
 			task, _, err := l.Claim(t.Context(), order("a", "k"))
 			require.NoError(t, err)
@@ -208,7 +243,7 @@ func changes() map[string]func(t *testing.T, l tracker.Ledger) {
 			_, err = l.Bought(t.Context(), task.ID, "another")
 			require.ErrorContains(t, err, "theirs")
 			same(l.NotBought(t.Context(), task.ID, &video.Error{}))
-			task, err = l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded})
+			task, err = l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded, VideoURL: "https://media.example/a.mp4"})
 			require.NoError(t, err)
 			require.False(t, task.SubmittedAt.IsZero(), "what is known is kept where the provider is silent")
 			same(l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Failed}))

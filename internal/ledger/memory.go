@@ -17,6 +17,10 @@ import (
 // doubt is how long an order of unknown fate keeps an equal one from being bought under another key.
 const doubt = 10 * time.Minute
 
+// unanswered is how long a purchase may be under way before an equal one under another key would repeat it rather than be
+// meant beside it.
+const unanswered = 30 * time.Second
+
 // IDPrefix begins every task id that a ledger gives out, and no provider's.
 const IDPrefix = "r2v-"
 
@@ -61,6 +65,9 @@ func (m *Memory) Claim(_ context.Context, o video.Order) (video.Task, bool, erro
 	case old.fingerprint != o.Fingerprint:
 		return video.Task{}, false, keyReused(old.task)
 	case refused(&old.task) && !o.Replay:
+		if doubtful := m.doubtful(o); doubtful != nil {
+			return video.Task{}, false, mayBeBought(doubtful.task)
+		}
 		old.task.Status, old.task.Failure, old.task.CreatedAt = video.Pending, nil, time.Now()
 		old.task.Estimate = &o.Estimate
 		old.wake()
@@ -105,7 +112,9 @@ func refused(t *video.Task) bool { return t.Status == video.Failed && t.Provider
 // somebody had the time to look.
 func (m *Memory) doubtful(o video.Order) *entry {
 	for _, e := range m.tasks {
-		if e.fingerprint == o.Fingerprint && e.task.Status == video.Unknown && time.Since(e.task.CreatedAt) < max(m.window, doubt) {
+		age := time.Since(e.task.CreatedAt)
+		inDoubt := e.task.Status == video.Unknown || (underway(&e.task) && age > unanswered)
+		if e.fingerprint == o.Fingerprint && inDoubt && age < max(m.window, doubt) {
 			return e
 		}
 	}

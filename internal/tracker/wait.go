@@ -42,7 +42,8 @@ func hopeless(err error) bool {
 
 // unfinished reports whether a step may still change the task.
 func (t *Tracker) unfinished(task *video.Task) bool {
-	return task.Status.Open() || (task.Status == video.Succeeded && task.SavedTo == "" && t.Saver != nil)
+	unsaved := task.Status == video.Succeeded && task.SavedTo == "" && t.Saver != nil
+	return task.Status.Open() || unsaved || (task.Linkless() && time.Now().Before(task.ExpiresAt()))
 }
 
 func (t *Tracker) latest(ctx context.Context, task video.Task) video.Task {
@@ -93,23 +94,24 @@ func (t *Tracker) step(ctx context.Context, id string) (delay time.Duration, err
 	if err != nil {
 		return t.PollInterval, err
 	}
-	if task.ProviderTaskID == "" { // its purchase is still under way
+	if task.ProviderTaskID == "" && task.Status.Open() { // its purchase is still under way
 		select {
 		case <-changed:
-		case <-time.After(t.PollInterval):
+		case <-ctx.Done():
 		}
 		return time.Millisecond, nil
 	}
-	if rest := t.PollInterval - time.Since(task.LookedAt); task.Status.Open() && rest > 0 {
+	wanted := task.Status.Open() || task.Linkless()
+	if rest := t.PollInterval - time.Since(task.LookedAt); wanted && rest > 0 {
 		return rest, nil
 	}
-	if task.Status.Open() {
+	if wanted {
 		if task, err = t.look(ctx, task); err != nil {
 			t.Logger.WarnContext(ctx, "not looked at", "task", id, "err", err)
 			return t.PollInterval, err
 		}
 	}
-	if task.Status == video.Succeeded && task.SavedTo == "" && t.Saver != nil {
+	if task.Status == video.Succeeded && task.SavedTo == "" && task.VideoURL != "" && t.Saver != nil {
 		saved := make(chan error, 1)
 		if t.begin(func() { saved <- t.save(ctx, task) }) {
 			err = <-saved

@@ -107,7 +107,7 @@ func (r *Report) checkData(field, address string) string {
 		r.problem(field, "data:image/TYPE;base64,... with TYPE one of "+strings.Join(slices.DeleteFunc(slices.Clone(limits.Formats), func(f string) bool { return f == "jpg" }), ", "), "%q is no image in that form", shorten(address))
 		return ""
 	}
-	if size := base64.StdEncoding.DecodedLen(len(body)); size > limits.MaxMB<<20 {
+	if size := base64.StdEncoding.DecodedLen(len(body)) - strings.Count(body[max(0, len(body)-2):], "="); size > limits.MaxMB<<20 {
 		r.problem(field, fmt.Sprintf("at most %d MB", limits.MaxMB), "the image has %d bytes", size)
 		return ""
 	}

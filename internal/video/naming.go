@@ -47,7 +47,7 @@ var spellings = sync.OnceValue(func() map[string]spelling {
 
 // afterNumber finds what makes a number a quantity: a unit, or the other half of a ratio.
 var afterNumber = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`(?i)^(?:[a-z0-9]|\.\d|[:：]\d|[ -]?(?:%|s|secs?|seconds?|min|minutes?|hours?|fps|hz|px|k|p|x|years?|days?|meters?|metres?|feet|of \d)\b|秒|分|倍|年|月|日|个|個|块|塊|小时|帧|米|岁|歲)`)
+	return regexp.MustCompile(`(?i)^(?:[a-z0-9]|\.\d|[:：]\d|[ -]?[%°]|[ -]?(?:s|secs?|seconds?|min|minutes?|hours?|fps|hz|px|k|p|x|years?|days?|meters?|metres?|feet|frames?|degrees?|percent|times|of \d)\b|秒|分|倍|年|月|日|个|個|块|塊|小时|帧|米|岁|歲)`)
 })
 
 var numeral = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\d{1,3}|[一二三四五]`) })
@@ -70,10 +70,29 @@ func mentions(prompt, sort string) []mention {
 		}
 		for _, n := range found {
 			number := numberOf(n)
+			switch {
+			case startsWord(n, text[at[1]:]):
+				how = prose
+			case how == sure && number > mostNamed:
+				how = loose
+			}
 			out = append(out, mention{alias: s.form + strconv.Itoa(number), number: number, sure: how, words: excerpt(text, at[0], at[1])})
 		}
 	}
 	return out
+}
+
+// mostNamed is more references than any request has; a larger number is hardly the name of one.
+const mostNamed = 9
+
+// startsWord recognises a Chinese numeral that begins a word of its own, as in 视频一开始: it is a number only before a pause or
+// a particle.
+func startsWord(numeral, after string) bool {
+	if numeral[0] < utf8.RuneSelf {
+		return false
+	}
+	next, size := utf8.DecodeRuneInString(after)
+	return size > 0 && unicode.Is(unicode.Han, next) && !slices.Contains([]rune("中里的和与跟及在对把向是從将與對將裡"), next)
 }
 
 // folded writes full-width digits and odd blanks in the plain way.

@@ -109,13 +109,18 @@ type Failure struct {
 	RequestID string
 }
 
+// Linkless reports a success whose link has not been seen: it is paid for, and nobody has it yet.
+func (t *Task) Linkless() bool {
+	return t.Status == Succeeded && t.VideoURL == "" && t.SavedTo == ""
+}
+
 // Charged tells whether the task cost money: only a success does, and only an unanswered create leaves it open.
 // Source: "Failed model calls or processing faults do not incur charges", Wan reference-to-video guide.
 func (t *Task) Charged() Charged {
 	switch {
 	case t.Status == Succeeded:
 		return WasCharged
-	case t.Status == Unknown:
+	case t.Status == Unknown, t.Status.Open() && t.ProviderTaskID == "":
 		return ChargedUnknown
 	default:
 		return NotCharged
