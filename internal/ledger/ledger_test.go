@@ -19,7 +19,7 @@ const window = 10 * time.Minute
 
 // behave is what every ledger must do, whatever it is kept in.
 func behave(t *testing.T, open func(t *testing.T) tracker.Ledger) {
-	for _, tests := range []map[string]func(t *testing.T, l tracker.Ledger){claims(), repeats(), changes()} {
+	for _, tests := range []map[string]func(t *testing.T, l tracker.Ledger){claims(), repeats(), doubts(), changes()} {
 		for name, test := range tests {
 			t.Run(name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) { test(t, open(t)) })
@@ -126,8 +126,8 @@ func repeats() map[string]func(t *testing.T, l tracker.Ledger) {
 	}
 }
 
-// changes is what may become of a task.
-func changes() map[string]func(t *testing.T, l tracker.Ledger) {
+// doubts is what must not be bought again before somebody knows.
+func doubts() map[string]func(t *testing.T, l tracker.Ledger) {
 	return map[string]func(t *testing.T, l tracker.Ledger){
 		"a refused key does not buy over what may be bought": func(t *testing.T, l tracker.Ledger) {
 			refused, _, err := l.Claim(t.Context(), order("p", "a"))
@@ -153,6 +153,12 @@ func changes() map[string]func(t *testing.T, l tracker.Ledger) {
 			_, _, err = l.Claim(t.Context(), order("p", "c"))
 			require.ErrorContains(t, err, task.ID)
 		},
+	}
+}
+
+// changes is what may become of a task.
+func changes() map[string]func(t *testing.T, l tracker.Ledger) {
+	return map[string]func(t *testing.T, l tracker.Ledger){
 		"a success without a link is looked at again": func(t *testing.T, l tracker.Ledger) {
 			task, _, err := l.Claim(t.Context(), order("p", "a"))
 			require.NoError(t, err)
