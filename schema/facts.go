@@ -70,6 +70,8 @@ func texts(c *video.Catalogue) map[string]string {
 		"duration_max":               perFamily(c, func(m *video.Model) int { return m.Duration.Max }),
 		"duration_max_with_video":    perFamily(c, func(m *video.Model) int { return m.Duration.MaxWithVideo }),
 		"resolution":                 m.ResolutionDefault,
+		"cheapest":                   m.Resolutions[0],
+		"ratio":                      m.RatioDefault,
 		"counts_videos":              families(c, func(m *video.Model) bool { return m.TruncationCounts == video.CountVideos }),
 		"counts_references":          families(c, func(m *video.Model) bool { return m.TruncationCounts == video.CountReferences }),
 	}

@@ -19,8 +19,8 @@ type generateArguments struct {
 	Prompt         string              `json:"prompt" jsonschema_description:"Max {prompt_characters} characters. Name the references: Image 1, Video 1 counted apart (wan2.6: character1, character2 in list order)"`
 	References     []referenceArgument `json:"references" jsonschema_description:"1-{references} images and videos with one subject each (videos: max {reference_videos}), plus one first_frame ({only:first_frame})"`
 	Model          string              `json:"model,omitempty" catalogue:"models"`
-	Resolution     string              `json:"resolution,omitempty" catalogue:"resolutions" jsonschema_description:"Default {resolution}; 720P is cheaper"`
-	Ratio          string              `json:"ratio,omitempty" catalogue:"ratios" jsonschema_description:"Default 16:9, not with first_frame"`
+	Resolution     string              `json:"resolution,omitempty" catalogue:"resolutions" jsonschema_description:"Default {resolution}; {cheapest} is cheaper"`
+	Ratio          string              `json:"ratio,omitempty" catalogue:"ratios" jsonschema_description:"Default {ratio}, not with first_frame"`
 	Duration       *int                `json:"duration,omitempty" catalogue:"duration" jsonschema_description:"Seconds, default {duration}; max {duration_max}, with a reference video {duration_max_with_video}"`
 	NegativePrompt string              `json:"negative_prompt,omitempty" jsonschema_description:"Max {negative_prompt_characters} characters"`
 	ShotType       string              `json:"shot_type,omitempty" catalogue:"shot_types" jsonschema_description:"{only:shot_type} only"`

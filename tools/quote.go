@@ -20,9 +20,9 @@ type quote struct {
 
 func (s *Set) quote(in generateArguments, unread []video.Problem) *quote {
 	q := &quote{report: s.Catalogue.Check(in.request(), s.Region), unread: unread}
-	if m := q.report.Model; m != nil && in.Duration != nil && *in.Duration == 0 {
+	if in.Duration != nil && *in.Duration == 0 {
 		// To the catalogue 0 means "not given"; whoever writes it out means something else than the default.
-		q.report.Problems = append(q.report.Problems, video.Problem{Field: "duration", Wrong: "there is no clip of 0 seconds", Allowed: fmt.Sprintf("%d or more seconds", m.Duration.Min)})
+		q.report.Problems = append(q.report.Problems, video.Problem{Field: "duration", Wrong: "there is no clip of 0 seconds", Allowed: fmt.Sprintf("%d or more seconds", q.report.Model.Duration.Min)})
 	}
 	q.price()
 	return q

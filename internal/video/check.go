@@ -13,7 +13,7 @@ import (
 // what is wrong. A request with no Problems may be sent.
 type Report struct {
 	Request  Request
-	Model    *Model   // nil when the model is unknown
+	Model    *Model   // the nearest one when the model is unknown
 	Price    *Price   // nil when the model is not sold in the region or the resolution is unknown
 	Aliases  []string // what the prompt must call each reference, in their order; empty for a first frame
 	Untold   []bool   // references that the service may take for videos, although called images: nothing that is sent says so

@@ -17,16 +17,15 @@ func (r *Report) Fingerprint() string {
 	for i := range req.References {
 		req.References[i].Seconds = nil
 	}
-	if m := r.Model; m != nil {
-		if req.Ratio == m.RatioDefault {
-			req.Ratio = ""
-		}
-		if len(m.ShotTypes) > 0 && req.ShotType == m.ShotTypes[0] {
-			req.ShotType = ""
-		}
-		if req.PromptExtend != nil && m.PromptExtendDefault != nil && *req.PromptExtend == *m.PromptExtendDefault {
-			req.PromptExtend = nil
-		}
+	m := r.Model
+	if req.Ratio == m.RatioDefault {
+		req.Ratio = ""
+	}
+	if len(m.ShotTypes) > 0 && req.ShotType == m.ShotTypes[0] {
+		req.ShotType = ""
+	}
+	if req.PromptExtend != nil && m.PromptExtendDefault != nil && *req.PromptExtend == *m.PromptExtendDefault {
+		req.PromptExtend = nil
 	}
 	if req.Watermark != nil && !*req.Watermark {
 		req.Watermark = nil
