@@ -1,4 +1,4 @@
-.PHONY: help build test lint generate update-golden bench fuzz ci
+.PHONY: help build test lint generate update-golden bench fuzz killtest soak ci
 
 help: ## List these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -23,6 +23,12 @@ bench: ## Measure the start, the memory, the list of tools and an estimate
 
 fuzz: ## Run each fuzz target for 30 seconds, or FUZZTIME
 	.ci/fuzz
+
+killtest: ## End 10,000 processes with kill -9 at random steps, or KILLS of them; some 30 minutes
+	go test ./internal/killtest -count=1 -v -timeout 3h -run 'WhoeverIsKilled|OnPostgreSQL' -kills $(or $(KILLS),10000)
+
+soak: ## Work for 30 minutes, or SOAK, on bad days, and measure memory, files and goroutines
+	go test ./internal/killtest -count=1 -v -timeout 3h -run 'TestSoak|TestMemory' -soak $(or $(SOAK),30m)
 
 ci: ## Run all that must pass
 	.ci/run

@@ -270,7 +270,7 @@ func TestEveryClientMakesAClipInBothProtocolEras(t *testing.T) {
 			c := converse(t, k, 600, func(progressed) {})
 			names, err := c.agent.tools(t.Context())
 			require.NoError(t, err)
-			require.ElementsMatch(t, []string{"estimate_cost", "generate_r2v", "get_task"}, names)
+			require.ElementsMatch(t, []string{"estimate_cost", "generate_r2v", "get_task", "list_tasks", "cancel_task"}, names)
 			c.makeClip()
 		})
 	}

@@ -100,6 +100,23 @@ func TestWithAKeyTryStillUsesTheSimulator(t *testing.T) {
 	require.Zero(t, s.creates.Load())
 }
 
+// What costs nothing neither uses up the budget of what does, nor stands in its ledger.
+func TestTryKeepsAwayFromTheRealLedger(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	stdout, stderr, err := command(t, []string{
+		"HOME=" + t.TempDir(), "R2V_DATA_DIR=" + data, "R2V_BUDGET_PER_DAY=0.01", "R2V_BUDGET_PER_TASK=0.01", "R2V_DATABASE_URL=postgres://nobody@127.0.0.1:9/r2v",
+	}, "", "try", "--duration", "2")
+	require.NoError(t, err, stderr)
+	require.Contains(t, stdout, "saved          "+filepath.Join(data, "simulated", "videos")+string(filepath.Separator))
+	left, err := os.ReadDir(data)
+	require.NoError(t, err)
+	require.Len(t, left, 1, "only the folder for what is simulated")
+	stdout, _, err = command(t, []string{"R2V_DATA_DIR=" + filepath.Join(data, "simulated"), "DASHSCOPE_REGION=simulator"}, "", "tasks")
+	require.NoError(t, err)
+	require.Contains(t, stdout, "SUCCEEDED", "and it can be looked at")
+}
+
 func TestABadSettingStopsTheStart(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{nil, {"stdio"}} {

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -30,7 +32,9 @@ type Config struct {
 	Workspace       string        `env:"DASHSCOPE_WORKSPACE_ID" desc:"sent as X-DashScope-WorkSpace"`
 	DataDir         string        `env:"R2V_DATA_DIR" desc:"what the program keeps" shown:"the user's data folder + /r2v-mcp"`
 	SaveDir         string        `env:"R2V_SAVE_DIR" desc:"where clips are saved; off saves none" shown:"videos in R2V_DATA_DIR"`
-	Budget          string        `env:"R2V_BUDGET_PER_TASK" desc:"refuse a clip that may cost more, in the account's currency" shown:"none"`
+	Database        string        `env:"R2V_DATABASE_URL" desc:"postgres://… for several machines; must be kept secret" shown:"SQLite in R2V_DATA_DIR"`
+	BudgetPerTask   string        `env:"R2V_BUDGET_PER_TASK" desc:"refuse a clip that may cost more, in the account's currency" shown:"none"`
+	BudgetPerDay    string        `env:"R2V_BUDGET_PER_DAY" desc:"refuse a clip that may cost more than a day has left, from midnight here" shown:"none"`
 	DuplicateWindow time.Duration `env:"R2V_DUPLICATE_WINDOW, default=10m" desc:"the same request within it is not bought again"`
 	MaxWait         time.Duration `env:"R2V_MAX_WAIT, default=50s" desc:"upper bound of get_task's wait_seconds"`
 	PollInterval    time.Duration `env:"R2V_POLL_INTERVAL, default=15s" desc:"how often an open task is looked at upstream"`
@@ -38,9 +42,12 @@ type Config struct {
 	PricesFile      string        `env:"R2V_PRICES_FILE" desc:"a catalogue of models and prices to use instead" shown:"built in"`
 	LogLevel        string        `env:"R2V_LOG_LEVEL, default=info" desc:"debug, info, warn or error; logs go to stderr"`
 
-	budget *decimal.Decimal // Budget, nil for none
-	level  slog.Level       // LogLevel
+	perTask, perDay *decimal.Decimal // the budgets, nil for none
+	level           slog.Level       // LogLevel
 }
+
+// simulatedDir is where the simulator's tasks and clips are, below the folder for real ones.
+const simulatedDir = "simulated"
 
 // config reads the environment and the catalogue that it names. It refuses what it does not understand and names the
 // variable: a budget with a spelling mistake in its name must not pass for no budget.
@@ -88,12 +95,6 @@ func (c *Config) catalogue() (*video.Catalogue, error) {
 // fill works out the settings that depend on others. Where no folder for user data is known, SaveDir stays empty: a server
 // that only lists its tools needs none.
 func (c *Config) fill(env map[string]string) {
-	if c.DataDir == "" {
-		c.DataDir = userDataDir(env)
-	}
-	if c.SaveDir == "" && c.DataDir != "" {
-		c.SaveDir = filepath.Join(c.DataDir, "videos")
-	}
 	if at := dashscope.RegionOf(c.BaseURL); at != "" && env["DASHSCOPE_REGION"] == "" {
 		c.Region = at // the official SDKs know no region, only an address
 	}
@@ -103,6 +104,45 @@ func (c *Config) fill(env map[string]string) {
 	if c.BaseURL == "" {
 		c.BaseURL, _ = dashscope.BaseURL(c.Region)
 	}
+	if c.DataDir == "" {
+		if c.DataDir = userDataDir(env); c.DataDir != "" && c.Region == "simulator" {
+			c.DataDir = filepath.Join(c.DataDir, simulatedDir) // its clips cost nothing, and no budget
+		}
+	}
+	if c.SaveDir == "" && c.DataDir != "" {
+		c.SaveDir = filepath.Join(c.DataDir, "videos")
+	}
+}
+
+// ledgerPath is the file of the ledger, empty where no folder for user data is known.
+func (c *Config) ledgerPath() string {
+	if c.DataDir == "" {
+		return ""
+	}
+	return filepath.Join(c.DataDir, "ledger.db")
+}
+
+// ledgerName says where the ledger is, without a password.
+func (c *Config) ledgerName() string {
+	if c.Database != "" {
+		return "PostgreSQL"
+	}
+	return c.ledgerPath()
+}
+
+// upstream names the service that this process buys from.
+func (c *Config) upstream() string {
+	u, err := url.Parse(c.BaseURL)
+	if err != nil {
+		return c.BaseURL
+	}
+	return u.Host
+}
+
+// account tells the accounts of a service apart without telling the key: 64 bits of its hash.
+func (c *Config) account() string {
+	sum := sha256.Sum256([]byte("r2v-mcp account\n" + c.Workspace + "\n" + c.APIKey))
+	return hex.EncodeToString(sum[:8])
 }
 
 func (c *Config) verify(catalogue *video.Catalogue) error {
@@ -132,12 +172,18 @@ func (c *Config) verify(catalogue *video.Catalogue) error {
 	if _, err := egress.NewClient(c.egressAllow()); err != nil {
 		bad("R2V_EGRESS_ALLOW", "%v", err)
 	}
-	if c.Budget != "" {
-		budget, err := decimal.NewFromString(c.Budget)
-		if err != nil || !budget.IsPositive() || budget.Exponent() > 9 || budget.Exponent() < -9 {
-			bad("R2V_BUDGET_PER_TASK", "%q is no amount above 0, such as 2.50", c.Budget)
+	for name, b := range map[string]struct {
+		text string
+		into **decimal.Decimal
+	}{"R2V_BUDGET_PER_TASK": {c.BudgetPerTask, &c.perTask}, "R2V_BUDGET_PER_DAY": {c.BudgetPerDay, &c.perDay}} {
+		if err := amount(b.text, b.into); err != nil {
+			bad(name, "%v", err)
 		}
-		c.budget = &budget
+	}
+	if c.Database != "" && !strings.HasPrefix(c.Database, "postgres://") && !strings.HasPrefix(c.Database, "postgresql://") {
+		bad("R2V_DATABASE_URL", "it does not begin with postgres://")
+	} else if _, err := url.Parse(c.Database); err != nil { // whose words would repeat the password
+		bad("R2V_DATABASE_URL", "it cannot be read; it looks like postgres://user:password@host:5432/database")
 	}
 	within := func(name string, d, low, high time.Duration) {
 		if d < low || d > high {
@@ -159,6 +205,20 @@ func (c *Config) verify(catalogue *video.Catalogue) error {
 		bad("R2V_LOG_LEVEL", "%q is not one of debug, info, warn, error", c.LogLevel)
 	}
 	return errors.Join(errs...)
+}
+
+// amount reads an amount of money, nothing for an empty text.
+func amount(text string, into **decimal.Decimal) error {
+	if text == "" {
+		return nil
+	}
+	d, err := decimal.NewFromString(text)
+	const digits = 9 // of exponent: more is nobody's budget, and costs memory to add
+	if err != nil || !d.IsPositive() || d.Exponent() > digits || d.Exponent() < -digits || d.GreaterThan(decimal.New(1, digits)) {
+		return fmt.Errorf("%q is no amount above 0 and up to a billion, such as 2.50", text)
+	}
+	*into = &d
+	return nil
 }
 
 // egressAllow is what may be reached although it is not public: the operator's list, and a service on this machine.

@@ -20,17 +20,19 @@ func TestDefaults(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "singapore", cfg.Region)
 	require.Equal(t, "https://dashscope-intl.aliyuncs.com/api/v1", cfg.BaseURL)
-	require.Nil(t, cfg.budget)
+	require.Nil(t, cfg.perTask)
+	require.Nil(t, cfg.perDay)
 	require.Equal(t, "50s", cfg.MaxWait.String())
 	require.Equal(t, "15s", cfg.PollInterval.String())
 	require.Empty(t, cfg.egressAllow())
 }
 
 func TestEmptyMeansNotSet(t *testing.T) {
-	cfg, err := read(t, "DASHSCOPE_REGION=", "R2V_MAX_WAIT= ", "R2V_BUDGET_PER_TASK=", "DASHSCOPE_API_KEY=")
+	cfg, err := read(t, "DASHSCOPE_REGION=", "R2V_MAX_WAIT= ", "R2V_BUDGET_PER_TASK=", "R2V_BUDGET_PER_DAY= ", "R2V_DATABASE_URL=", "DASHSCOPE_API_KEY=")
 	require.NoError(t, err)
 	require.Equal(t, "singapore", cfg.Region)
-	require.Nil(t, cfg.budget)
+	require.Nil(t, cfg.perTask)
+	require.Nil(t, cfg.perDay)
 }
 
 func TestABadValueIsRefusedByItsName(t *testing.T) {
@@ -40,10 +42,6 @@ func TestABadValueIsRefusedByItsName(t *testing.T) {
 		{"DASHSCOPE_API_KEY=sk-1 sk-2", "DASHSCOPE_API_KEY: it holds blanks"},
 		{"DASHSCOPE_HTTP_BASE_URL=http://gateway.example/api/v1", "DASHSCOPE_HTTP_BASE_URL: "},
 		{"DASHSCOPE_HTTP_BASE_URL=dashscope", "DASHSCOPE_HTTP_BASE_URL: "},
-		{"R2V_BUDGET_PER_TASK=-1", `R2V_BUDGET_PER_TASK: "-1" is no amount above 0`},
-		{"R2V_BUDGET_PER_TASK=0", `R2V_BUDGET_PER_TASK: "0" is no amount`},
-		{"R2V_BUDGET_PER_TASK=much", `R2V_BUDGET_PER_TASK: "much"`},
-		{"R2V_BUDGET_PER_TASK=1e999999999", `R2V_BUDGET_PER_TASK: "1e999999999"`},
 		{"R2V_MAX_WAIT=soon", "R2V_MAX_WAIT: "},
 		{"R2V_MAX_WAIT=2h", "R2V_MAX_WAIT: 2h0m0s is not between 1s and 1h0m0s"},
 		{"R2V_POLL_INTERVAL=1ms", "R2V_POLL_INTERVAL: 1ms is not between"},
@@ -59,7 +57,8 @@ func TestABadValueIsRefusedByItsName(t *testing.T) {
 		{"R2V_SAVE_DIR=videos", `R2V_SAVE_DIR: "videos" is neither off nor an absolute path`},
 		{"R2V_LOG_LEVEL=loud", `R2V_LOG_LEVEL: "loud" is not one of`},
 		{"R2V_BUDJET_PER_TASK=1", "R2V_BUDJET_PER_TASK is not a setting; did you mean R2V_BUDGET_PER_TASK?"},
-		{"R2V_BUDGET_PER_DAY=1", "R2V_BUDGET_PER_DAY is not a setting"},
+		{"R2V_BUDGET_PER_DAYS=1", "R2V_BUDGET_PER_DAYS is not a setting; did you mean R2V_BUDGET_PER_DAY?"},
+		{"R2V_DATABASE_URL=mysql://r2v@db/r2v", "R2V_DATABASE_URL: it does not begin with postgres://"},
 		{"R2V_FROBNICATE_EVERYTHING=1", "R2V_FROBNICATE_EVERYTHING is not a setting of this version; the settings are DASHSCOPE_API_KEY"},
 	} {
 		t.Run(tt.line, func(t *testing.T) {
@@ -72,6 +71,68 @@ func TestABadValueIsRefusedByItsName(t *testing.T) {
 			require.NotContains(t, err.Error(), "sk-1")
 		})
 	}
+}
+
+func TestABudgetThatNobodyCanMeanIsRefused(t *testing.T) {
+	for _, name := range []string{"R2V_BUDGET_PER_TASK", "R2V_BUDGET_PER_DAY"} {
+		for _, amount := range []string{"-1", "0", "-0", "0.00", "1e30", "1e999999999", "1e-999999999", "0.0000000001", "NaN", "Inf", "1,5", "1.5.0", "$5", "5 USD", "much", "0x10"} {
+			_, err := read(t, name+"="+amount)
+			require.ErrorContains(t, err, name+`: "`+amount+`" is no amount above 0 and up to a billion, such as 2.50`)
+		}
+		for _, amount := range []string{"1", "2.50", "0.000000001", "1000000000", " 3 ", "1e2"} {
+			_, err := read(t, name+"="+amount)
+			require.NoError(t, err, amount)
+		}
+	}
+	cfg, err := read(t, "R2V_BUDGET_PER_TASK=0.75", "R2V_BUDGET_PER_DAY=20")
+	require.NoError(t, err)
+	require.Equal(t, "0.75", cfg.perTask.String())
+	require.Equal(t, "20", cfg.perDay.String())
+}
+
+func TestADatabaseAddressIsNeverRepeated(t *testing.T) {
+	for _, address := range []string{
+		"mysql://r2v:geheim@db/r2v", "r2v:geheim@db/r2v", "host=db password=geheim", "postgres//r2v:geheim@db",
+		"postgres://r2v:geheim@db:port/r2v", "postgres://r2v:ge%heim@db/r2v", "postgres://r2v:geheim@[db/r2v", "postgres://r2v:geheim\x7f@db/r2v",
+	} {
+		_, err := read(t, "R2V_DATABASE_URL="+address)
+		require.ErrorContains(t, err, "R2V_DATABASE_URL: it ", address)
+		require.NotContains(t, err.Error(), "heim")
+	}
+	for _, address := range []string{"postgres://r2v:geheim@db:5432/r2v?sslmode=disable", "postgresql:///r2v?host=/run/postgresql"} {
+		cfg, err := read(t, "R2V_DATABASE_URL="+address)
+		require.NoError(t, err)
+		require.Equal(t, address, cfg.Database)
+	}
+}
+
+// What costs nothing must not stand between what was paid for, nor use its budget up.
+func TestTheSimulatorHasADataFolderOfItsOwn(t *testing.T) {
+	real, err := read(t)
+	require.NoError(t, err)
+	simulated, err := read(t, "DASHSCOPE_REGION=simulator")
+	require.NoError(t, err)
+	require.Equal(t, "r2v-mcp", filepath.Base(real.DataDir))
+	require.Equal(t, filepath.Join("r2v-mcp", "simulated", "ledger.db"), lastOf(simulated.ledgerPath(), 3))
+	require.Equal(t, filepath.Join("r2v-mcp", "simulated", "videos"), lastOf(simulated.SaveDir, 3))
+	chosen := t.TempDir()
+	for _, region := range []string{"simulator", "beijing"} {
+		cfg, err := read(t, "DASHSCOPE_REGION="+region, "R2V_DATA_DIR="+chosen)
+		require.NoError(t, err)
+		require.Equal(t, chosen, cfg.DataDir, "who names a folder gets it")
+	}
+}
+
+func lastOf(path string, n int) string {
+	parts := strings.Split(path, string(filepath.Separator))
+	return filepath.Join(parts[len(parts)-n:]...)
+}
+
+func TestWhatIsForTestsDoesNotStopTheStart(t *testing.T) {
+	_, err := read(t, "R2V_TEST_POSTGRES_URL=postgres://localhost/postgres")
+	require.NoError(t, err)
+	_, err = read(t, "R2V_TESTS=1")
+	require.ErrorContains(t, err, "R2V_TESTS is not a setting")
 }
 
 func TestAllBadValuesAreToldAtOnce(t *testing.T) {

@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,16 +16,9 @@ import (
 	"syscall"
 
 	"github.com/mark3labs/mcp-go/mcp"
-	"github.com/mark3labs/mcp-go/server"
 	"github.com/spf13/cobra"
 
-	"r2v-mcp/dashscope"
-	"r2v-mcp/internal/egress"
-	"r2v-mcp/internal/ledger"
-	"r2v-mcp/internal/provider"
 	"r2v-mcp/internal/serve"
-	"r2v-mcp/internal/tracker"
-	"r2v-mcp/internal/video"
 	"r2v-mcp/tools"
 )
 
@@ -46,8 +40,22 @@ func main() {
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "r2v-mcp: "+strings.ReplaceAll(err.Error(), "\n", "\nr2v-mcp: "))
-		os.Exit(1)
+		os.Exit(exitCode(err))
 	}
+}
+
+// exit is an error that ends the program with a code of its own.
+type exit struct {
+	code int
+	error
+}
+
+// exitCode is what the program ends with: 1 unless the error says another.
+func exitCode(err error) int {
+	if e, ok := errors.AsType[exit](err); ok {
+		return e.code
+	}
+	return 1
 }
 
 func (p *program) command() *cobra.Command {
@@ -66,6 +74,8 @@ func (p *program) command() *cobra.Command {
 	root.SetErr(p.stderr)
 	root.AddCommand(
 		&cobra.Command{Use: "stdio", Short: "Serve one MCP client on stdin and stdout (the default)", Args: cobra.NoArgs, RunE: p.stdio},
+		p.tasksCommand(),
+		p.trackCommand(),
 		p.simulateCommand(),
 		p.tryCommand(),
 		&cobra.Command{Use: "version", Short: "Print the version, the protocol versions and the catalogue's date", Args: cobra.NoArgs, RunE: p.version},
@@ -74,64 +84,26 @@ func (p *program) command() *cobra.Command {
 }
 
 func (p *program) stdio(cmd *cobra.Command, _ []string) error {
-	s, err := p.service(cmd.Context())
+	cfg, catalogue, err := p.config(cmd.Context())
 	if err != nil {
 		return err
 	}
-	defer s.tasks.Drain()
-	return serve.Stdio(cmd.Context(), s.mcp, p.stdin, p.stdout, slog.NewLogLogger(s.logger.Handler(), slog.LevelWarn))
-}
-
-// service is a server wired together.
-type service struct {
-	mcp    *server.MCPServer
-	tasks  *tracker.Tracker
-	logger *slog.Logger
-}
-
-func (p *program) service(ctx context.Context) (*service, error) {
-	cfg, catalogue, err := p.config(ctx)
+	l, err := newLife(cfg, catalogue, p.logTo(cfg.level))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	s := &service{logger: slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: cfg.level}))}
-	if s.tasks, err = newTracker(cfg, catalogue, s.logger); err != nil {
-		return nil, err
-	}
+	defer l.close()
 	set := &tools.Set{
-		Catalogue: catalogue, Region: cfg.Region, Tasks: s.tasks, BudgetPerTask: cfg.budget,
-		MaxWait: cfg.MaxWait, PollInterval: cfg.PollInterval, Saves: s.tasks.Saver != nil,
+		Catalogue: catalogue, Region: cfg.Region, Tasks: l.tasks, BudgetPerTask: cfg.perTask,
+		MaxWait: cfg.MaxWait, PollInterval: cfg.PollInterval, Saves: l.tasks.Saver != nil,
 	}
 	all, err := set.All()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	s.mcp = serve.NewServer(version, set.Instructions(), all)
-	return s, nil
-}
-
-func newTracker(cfg *Config, catalogue *video.Catalogue, logger *slog.Logger) (*tracker.Tracker, error) {
-	t := &tracker.Tracker{
-		Provider: provider.WithoutKey{}, Ledger: ledger.NewMemory(cfg.DuplicateWindow), PollInterval: cfg.PollInterval,
-		Logger: logger,
-	}
-	if cfg.APIKey != "" {
-		client, err := dashscope.New(dashscope.Config{
-			BaseURL: cfg.BaseURL, APIKey: cfg.APIKey, Region: cfg.Region, Workspace: cfg.Workspace, UserAgent: "r2v-mcp/" + version,
-		})
-		if err != nil {
-			return nil, err
-		}
-		t.Provider = provider.NewDashScope(client, catalogue)
-	}
-	door, err := egress.NewClient(cfg.egressAllow())
-	if err != nil {
-		return nil, err
-	}
-	if cfg.SaveDir != "off" && cfg.SaveDir != "" {
-		t.Saver = tracker.Folder{Dir: cfg.SaveDir, Client: door}
-	}
-	return t, nil
+	defer l.follow(cmd.Context())()
+	warnings := slog.NewLogLogger(l.logger.Handler(), slog.LevelWarn)
+	return serve.Stdio(cmd.Context(), serve.NewServer(version, set.Instructions(), all), p.stdin, p.stdout, warnings)
 }
 
 func (p *program) version(cmd *cobra.Command, _ []string) error {

@@ -21,12 +21,15 @@ func byVariable(err error) error {
 	return fmt.Errorf("environment: %w", err)
 }
 
+// forTests begins the names of what decides about tests alone: a developer's shell may hold it.
+const forTests = "R2V_TEST_"
+
 // refuseUnknown finds variables of ours that nobody reads.
 func refuseUnknown(env map[string]string) error {
 	known := variables()
 	var errs []error
 	for _, key := range slices.Sorted(maps.Keys(env)) {
-		if !strings.HasPrefix(key, "R2V_") || slices.Contains(known, key) {
+		if !strings.HasPrefix(key, "R2V_") || strings.HasPrefix(key, forTests) || slices.Contains(known, key) {
 			continue
 		}
 		near := slices.MinFunc(known, func(a, b string) int {

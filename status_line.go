@@ -13,25 +13,38 @@ import (
 // statusLine shows how a task goes on: a bar on a terminal, a plain line for each change elsewhere.
 type statusLine struct {
 	out   io.Writer
-	usual time.Duration            // the service tells no share of the work, so the bar goes by how long others took
+	usual time.Duration
 	bar   *progressbar.ProgressBar // nil unless out is a terminal
 	last  string
 }
 
 func newStatusLine(out io.Writer, usual time.Duration) *statusLine {
-	s := &statusLine{out: out, usual: usual}
+	return &statusLine{out: out, usual: usual, bar: newBar(out)}
+}
+
+// newBar makes a bar of 100 parts, nil where out is no terminal.
+func newBar(out io.Writer) *progressbar.ProgressBar {
 	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		s.bar = progressbar.NewOptions(100, progressbar.OptionSetWriter(out), progressbar.OptionSetWidth(30),
-			progressbar.OptionSetPredictTime(false), progressbar.OptionClearOnFinish())
+		return drawBar(out)
 	}
-	return s
+	return nil
+}
+
+func drawBar(out io.Writer) *progressbar.ProgressBar {
+	return progressbar.NewOptions(100, progressbar.OptionSetWriter(out), progressbar.OptionSetWidth(30),
+		progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false), progressbar.OptionClearOnFinish())
+}
+
+// percent is how far a clip seems to be: the service tells no share of the work, so it goes by how long others took.
+func percent(elapsed, usual time.Duration) int {
+	const almost = 99 // however long it takes, it is not done before it is
+	return max(0, min(almost, int(100*elapsed/usual)))
 }
 
 func (s *statusLine) show(status string, elapsed time.Duration) {
-	const almost = 99 // however long it takes, it is not done before it is
 	if s.bar != nil {
 		s.bar.Describe(fmt.Sprintf("get_task       %-9s %3.0f s", status, elapsed.Seconds()))
-		_ = s.bar.Set(min(almost, int(100*elapsed/s.usual)))
+		_ = s.bar.Set(percent(elapsed, s.usual))
 	} else if status != s.last {
 		fmt.Fprintf(s.out, "get_task       %s\n", status)
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -117,14 +118,30 @@ func (t *trial) simulated(ctx context.Context) (*runningSimulator, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.env = slices.DeleteFunc(slices.Clone(t.env), func(line string) bool { return strings.HasPrefix(line, "DASHSCOPE_") })
-	t.env = append(t.env, "DASHSCOPE_API_KEY="+key, "DASHSCOPE_REGION=simulator", "DASHSCOPE_HTTP_BASE_URL="+sim.base, "R2V_POLL_INTERVAL=500ms", "R2V_LOG_LEVEL=warn")
+	t.env = append(apart(t.env), "DASHSCOPE_API_KEY="+key, "DASHSCOPE_REGION=simulator", "DASHSCOPE_HTTP_BASE_URL="+sim.base, "R2V_POLL_INTERVAL=500ms", "R2V_LOG_LEVEL=warn")
 	if t.hasKey() {
 		fmt.Fprintln(t.stdout, "Using the built-in simulator, where a minute takes a second; --live uses your key and real money.")
 	} else {
 		fmt.Fprintln(t.stdout, "No DASHSCOPE_API_KEY is set: using the built-in simulator, where a minute takes a second. Nothing is charged.")
 	}
 	return sim, nil
+}
+
+// apart is an environment without what is for real tasks: the key, the ledger and the budgets. Clips that cost nothing have a
+// ledger of their own.
+func apart(environ []string) []string {
+	var out []string
+	for _, line := range environ {
+		name, value, _ := strings.Cut(line, "=")
+		switch {
+		case strings.HasPrefix(name, "DASHSCOPE_"), strings.HasPrefix(name, "R2V_BUDGET_"), name == "R2V_DATABASE_URL":
+		case name == "R2V_DATA_DIR" && strings.TrimSpace(value) != "":
+			out = append(out, name+"="+filepath.Join(strings.TrimSpace(value), simulatedDir))
+		default:
+			out = append(out, line)
+		}
+	}
+	return out
 }
 
 func (t *trial) hasKey() bool {

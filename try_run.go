@@ -48,11 +48,10 @@ func (t *trial) run(ctx context.Context, arguments map[string]any) error {
 
 // usual is about how long a clip takes.
 func (t *trial) usual() time.Duration {
-	const minutes = 3 * time.Minute // one to five, say the documents
 	if t.live {
-		return minutes
+		return usualClip
 	}
-	return minutes / simulatedSpeed
+	return usualClip / simulatedSpeed
 }
 
 func (t *trial) confirmed(price string) bool {

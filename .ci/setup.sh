@@ -20,18 +20,41 @@ fail() {
   exit 1
 }
 
+# as_root runs a command with the right to install.
+as_root() {
+  local as=()
+  if [ "$(id -u)" -ne 0 ]; then as=(sudo -n); fi
+  "${as[@]}" "$@"
+}
+
 # packages installs Debian packages unless the program, the first argument, is there.
 packages() {
   local program=$1
   shift
   if command -v "$program" >/dev/null; then return; fi
-  local as=()
-  if [ "$(id -u)" -ne 0 ]; then as=(sudo -n); fi
-  export DEBIAN_FRONTEND=noninteractive
-  "${as[@]}" apt-get update -qq
-  "${as[@]}" apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+  debian "$@"
   command -v "$program" >/dev/null || fail "$program is not to be had"
 }
+
+# debian installs Debian packages, without a question.
+debian() {
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+# postgresql makes sure of PostgreSQL's server programs, which Debian keeps out of PATH. The tests start a server of their
+# own: the one that Debian would set up with the package, and start at every boot, is not wanted.
+postgresql() {
+  if has_postgresql; then return; fi
+  local without_server=/etc/postgresql-common/createcluster.d/r2v-mcp-ci.conf
+  as_root mkdir -p "${without_server%/*}"
+  echo 'create_main_cluster = false' | as_root tee "$without_server" >/dev/null
+  debian postgresql
+  as_root rm "$without_server"
+  has_postgresql || fail "PostgreSQL is not to be had"
+}
+
+has_postgresql() { command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
 
 # golangci puts the linter's path into $linter. It is built with the Go at hand, which it must not be older than.
 golangci() {

@@ -9,6 +9,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"sync/atomic"
+	"time"
 )
 
 // maxAnswer is how much of an answer is read. Real ones are a few kilobytes.
@@ -143,6 +144,15 @@ func (a *answer) requestID() string {
 		return id
 	}
 	return a.header.Get("X-Request-Id")
+}
+
+// servedAt is the Date of the answer, the zero time when it has none.
+func (a *answer) servedAt() time.Time {
+	at, err := http.ParseTime(a.header.Get("Date"))
+	if err != nil {
+		return time.Time{}
+	}
+	return at.UTC()
 }
 
 // delivery watches whether a request can have left. net/http asks for a connection, gets it, and only then writes: asked

@@ -29,6 +29,7 @@ type TaskList struct {
 	PageNo     int
 	PageSize   int
 	RequestID  string
+	ServedAt   time.Time // when the service answered, by its own clock, in UTC to the second; zero where it does not say
 }
 
 // TaskSummary is a row of the list. It has neither the video's URL nor its usage; see [Client.GetTask]. Times are UTC, to
@@ -87,20 +88,21 @@ func (c *Client) listed(a *answer) (*TaskList, error) {
 		PageNo:     int(a.object.integer("page_no")),
 		PageSize:   int(a.object.integer("page_size")),
 		RequestID:  c.quote(a.requestID(), maxCode),
+		ServedAt:   a.servedAt(),
 	}
 	for _, row := range rows {
 		t := TaskSummary{
-			ID:        row.text("task_id"),
-			Status:    row.text("status"),
-			Model:     row.text("model_name"),
-			Region:    row.text("region"),
-			RequestID: row.text("request_id"),
+			ID:        c.id(row.text("task_id")),
+			Status:    c.quote(row.text("status"), maxCode),
+			Model:     c.quote(row.text("model_name"), maxCode),
+			Region:    c.quote(row.text("region"), maxCode),
+			RequestID: c.quote(row.text("request_id"), maxCode),
 			Created:   row.epoch("gmt_create"),
 			Started:   row.epoch("start_time"),
 			Ended:     row.epoch("end_time"),
 		}
 		if t.ID == "" {
-			return nil, c.malformed(opList, a, "a row of the list has no task id")
+			return nil, c.malformed(opList, a, "a row of the list has no task id, or one that cannot be asked for")
 		}
 		list.Tasks = append(list.Tasks, t)
 	}

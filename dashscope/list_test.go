@@ -38,11 +38,13 @@ func TestListWithoutConditionsSendsNone(t *testing.T) {
 }
 
 func TestListReadsTheRecordedAnswer(t *testing.T) {
-	c, _ := serve(t, answer(reply{status: 200, body: text(t, "list.json")}))
+	date := map[string]string{"Date": "Fri, 25 Apr 2025 08:07:09 GMT"}
+	c, _ := serve(t, answer(reply{status: 200, body: text(t, "list.json"), header: date}))
 	list, err := c.ListTasks(t.Context(), dashscope.ListTasksRequest{})
 	require.NoError(t, err)
 	require.Equal(t, &dashscope.TaskList{
-		Total: 2, TotalPages: 1, PageNo: 1, PageSize: 10, RequestID: "f6756b7e-d0bb-9b74-813a-xxxxxx",
+		ServedAt: time.Date(2025, 4, 25, 8, 7, 9, 0, time.UTC),
+		Total:    2, TotalPages: 1, PageNo: 1, PageSize: 10, RequestID: "f6756b7e-d0bb-9b74-813a-xxxxxx",
 		Tasks: []dashscope.TaskSummary{{
 			ID: "50e2ccea-abc4-43d7-a0dc-xxxxxx", Status: "RUNNING", Model: "wanx2.1-kf2v-plus", Region: "cn-beijing",
 			RequestID: "1abfc3c8-dd25-98da-ad0b-xxxxxx",
@@ -56,6 +58,16 @@ func TestListReadsTheRecordedAnswer(t *testing.T) {
 			Ended:     time.Date(2025, 4, 25, 8, 5, 2, 481e6, time.UTC),
 		}},
 	}, list)
+}
+
+// Times of tasks are compared with the service's clock: where it does not tell its time, ours must not pass for it.
+func TestAListWithoutAReadableDateSaysNoTime(t *testing.T) {
+	for _, date := range []string{"", "yesterday", "2025-04-25T08:07:09Z"} {
+		c, _ := serve(t, answer(reply{status: 200, body: text(t, "list.json"), header: map[string]string{"Date": date}}))
+		list, err := c.ListTasks(t.Context(), dashscope.ListTasksRequest{})
+		require.NoError(t, err)
+		require.Zero(t, list.ServedAt, date)
+	}
 }
 
 func TestListTimesMayBeText(t *testing.T) {
@@ -73,7 +85,7 @@ func TestListTimesMayBeText(t *testing.T) {
 func TestListIsNeverEmptyByMistake(t *testing.T) {
 	for _, body := range []string{
 		`{}`, `{"total":0}`, `{"total":1,"data":null}`, `{"total":1,"data":{}}`, `{"data":[null]}`, `{"data":[7]}`,
-		`{"data":[{"status":"RUNNING"}]}`, `{"Data":[]}`, `[]`, `null`,
+		`{"data":[{"status":"RUNNING"}]}`, `{"data":[{"task_id":"../uploads"}]}`, `{"Data":[]}`, `[]`, `null`,
 	} {
 		t.Run(body, func(t *testing.T) {
 			c, _ := serve(t, answer(reply{status: 200, body: body}))

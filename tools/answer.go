@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strconv"
 	"strings"
 	"time"
 
@@ -56,29 +55,11 @@ func asTaskCost(t *video.Task) *taskCost {
 		Estimated: &interval{Low: number(t.Estimate.Low), High: number(t.Estimate.High)},
 		Currency:  t.Estimate.Currency,
 	}
-	if t.Usage != nil && t.Status == video.Succeeded {
-		out.Billed = number(billing.Cost(t.Usage.Duration, t.Estimate.PerSecond))
+	if t.Billed != nil {
+		out.Billed = number(*t.Billed)
+		out.Difference = number(t.Billed.Sub(t.Estimate.High))
 	}
 	return out
-}
-
-// oddBill tells when a bill is not what was estimated; the payer hears it from us first.
-func oddBill(t *video.Task) string {
-	if t.Estimate == nil || t.Status != video.Succeeded {
-		return ""
-	}
-	if t.Usage == nil {
-		return "the service sent no usage that can be read: look at the bill in the Model Studio console"
-	}
-	if tier := strings.TrimSuffix(t.Request.Resolution, "P"); t.Usage.SR != 0 && tier != strconv.Itoa(t.Usage.SR) {
-		return fmt.Sprintf("the service made %dP where %s was ordered: its price may be another", t.Usage.SR, t.Request.Resolution)
-	}
-	billed := billing.Cost(t.Usage.Duration, t.Estimate.PerSecond)
-	if billed.GreaterThan(t.Estimate.High) || billed.LessThan(t.Estimate.Low) {
-		return fmt.Sprintf("the bill of %s %s is outside the estimate of %s to %s: a reference may be longer or shorter than was said",
-			billed, t.Estimate.Currency, t.Estimate.Low, t.Estimate.High)
-	}
-	return ""
 }
 
 // truncationWords lists the documented limits as a model reads them: "5, 2.5, 1.65, 1.25, 1 s".
@@ -100,12 +81,16 @@ func (s *Set) nextStep(t *video.Task) string {
 		return "Done: give the user saved_to, and video_url if they want a link."
 	case t.Linkless():
 		return fmt.Sprintf("The clip is made and paid for, but the service has sent no link yet: call get_task with task_id %s again until it has, within 24 hours.", t.ID)
+	case t.Status == video.Succeeded && dead(t):
+		return "The clip was made and paid for, but its link has died and it is not saved: tell the user, and do not buy it again unasked."
 	case t.Status == video.Succeeded && s.Saves && t.SaveError == "":
 		return fmt.Sprintf("The clip is made and still being saved: call get_task with task_id %s once more, or give the user video_url and say when it dies.", t.ID)
 	case t.Status == video.Succeeded:
 		return "Done: give the user video_url and say when it dies."
-	case t.Status == video.Unknown && t.ProviderTaskID == "":
-		return fmt.Sprintf("Nobody knows yet whether this clip was bought: do not buy it again. Tell the user, keep task_id %s, and look for the task in the Model Studio console; its id can be given to get_task.", t.ID)
+	case doubtful(t) && remembered(t):
+		return fmt.Sprintf("Nobody knows yet whether this clip was bought: do not buy it again. It is being looked for: call get_task with task_id %s and wait_seconds %d, again until its status is another.", t.ID, wait)
+	case doubtful(t):
+		return "This purchase was looked for in vain for 24 hours. Look at the bill in the Model Studio console before buying the clip again."
 	case t.Status == video.Unknown:
 		return "The service has forgotten this task: ids live 24 hours. Look at the bill in the Model Studio console before buying the clip again."
 	case t.Failure != nil:
@@ -114,8 +99,13 @@ func (s *Set) nextStep(t *video.Task) string {
 	return "Nothing was charged. If the clip is still wanted, call generate_r2v again, with a new idempotency_key if this one had your own."
 }
 
-// pollAfter is when an open task is worth asking for again, in whole seconds.
-func (s *Set) pollAfter() int { return int(math.Ceil(s.PollInterval.Seconds())) }
+// pollAfter is when a task that may still change is worth asking for again, in whole seconds, 0 for any other.
+func (s *Set) pollAfter(t *video.Task) int {
+	if !t.Status.Open() && (!doubtful(t) || !remembered(t)) {
+		return 0
+	}
+	return int(math.Ceil(s.PollInterval.Seconds()))
+}
 
 // refuse turns an error of the task's life into an answer in full.
 func refuse(what string, err error) *refusal {
@@ -129,5 +119,12 @@ func refuse(what string, err error) *refusal {
 			r.next = known.Advice
 		}
 	}
+	return r
+}
+
+// notFound refuses an id of which nothing could be learned. Whatever its task cost to make, this call does not know it.
+func notFound(err error) *refusal {
+	r := refuse("The task could not be looked up, which costs nothing.", err)
+	r.charged = video.ChargedUnknown
 	return r
 }

@@ -2,6 +2,7 @@ package tools
 
 import (
 	"context"
+	"embed"
 	"encoding/json"
 	"fmt"
 	"runtime/debug"
@@ -108,9 +109,15 @@ func panicked() string {
 	}).Error()
 }
 
+// answers are the schemas of the answers: they follow from the structs alone, so they are made by go test ./tools -update, and
+// read at every start, which waits for it.
+//
+//go:embed answers/*.json
+var answers embed.FS
+
 // declare makes a tool of its parts. Every hint is given: what is left out counts as dangerous.
 func declare[In, Out any](d declaration, arguments json.RawMessage, do function[In, Out]) (server.ServerTool, error) {
-	answer, err := schema.Answer[Out]()
+	answer, err := answers.ReadFile("answers/" + d.name + ".json")
 	if err != nil {
 		return server.ServerTool{}, err
 	}

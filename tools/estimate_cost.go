@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/mark3labs/mcp-go/server"
@@ -62,14 +63,19 @@ type estimatedAnswer struct {
 }
 
 type budgetAnswer struct {
-	PerTask  json.Number `json:"per_task"`
-	Currency string      `json:"currency"`
-	Exceeded bool        `json:"exceeded"`
+	PerTask   json.Number `json:"per_task,omitempty"`
+	PerDay    json.Number `json:"per_day,omitempty"`
+	LeftToday json.Number `json:"left_today,omitempty"`
+	LeftAfter json.Number `json:"left_after,omitempty" jsonschema_description:"Once the highest estimate is spent; below 0 it is refused"`
+	ResetsAt  time.Time   `json:"resets_at,omitzero"`
+	Currency  string      `json:"currency"`
+	Exceeded  bool        `json:"exceeded"`
 }
 
-func (s *Set) estimate(_ context.Context, in generateArguments, problems []video.Problem, _ mcp.CallToolRequest) (*estimateAnswer, error) {
+func (s *Set) estimate(ctx context.Context, in generateArguments, problems []video.Problem, _ mcp.CallToolRequest) (*estimateAnswer, error) {
 	q := s.quote(in, problems)
 	q.checkGuards(in, s.BudgetPerTask)
+	budget := s.budget(ctx, q)
 	if strings.TrimSpace(in.Prompt) == "" && !q.unreadable("prompt") { // a price can be asked for before there is a prompt
 		q.forgive("prompt")
 		q.report.Warnings = append(q.report.Warnings, "prompt: none is given, so it is not checked; generate_r2v needs one")
@@ -96,10 +102,38 @@ func (s *Set) estimate(_ context.Context, in generateArguments, problems []video
 	out.References = q.references()
 	out.Cost = asCost(q.cost())
 	out.PriceAsOf, out.PriceSource = price.AsOf, s.Catalogue.SourceText(price)
-	if s.BudgetPerTask != nil {
-		out.Budget = &budgetAnswer{PerTask: number(*s.BudgetPerTask), Currency: price.Currency, Exceeded: e.Cost.High.GreaterThan(*s.BudgetPerTask)}
-	}
+	out.Budget = budget
 	return out, nil
+}
+
+// budget tells what the operator lets a clip and a day cost, nil where there is no limit or no price. A day that has not
+// enough left is a problem: generate_r2v would be refused. What the ledger cannot tell is a warning: a price is worth having
+// without it.
+func (s *Set) budget(ctx context.Context, q *quote) *budgetAnswer {
+	if q.estimate == nil {
+		return nil
+	}
+	high, currency := q.estimate.Cost.High, q.report.Price.Currency
+	out := budgetAnswer{Currency: currency}
+	if s.BudgetPerTask != nil {
+		out.PerTask, out.Exceeded = number(*s.BudgetPerTask), high.GreaterThan(*s.BudgetPerTask)
+	}
+	day, err := s.Tasks.Budget(ctx, currency)
+	if err != nil {
+		q.report.Warnings = append(q.report.Warnings, "budget: what is left of today's is not known: "+err.Error())
+	}
+	if day != nil {
+		out.PerDay, out.LeftToday, out.LeftAfter = number(day.PerDay), number(day.Left), number(day.Left.Sub(high))
+		out.ResetsAt = stamp(day.ResetsAt)
+		if high.GreaterThan(day.Left) {
+			out.Exceeded = true
+			q.report.Problems = append(q.report.Problems, q.overDay(day))
+		}
+	}
+	if s.BudgetPerTask == nil && day == nil {
+		return nil
+	}
+	return &out
 }
 
 func (s *Set) estimateCost() (server.ServerTool, error) {

@@ -15,6 +15,7 @@ func clipOf(seconds float64) map[string]any {
 // The worked examples of the billing rules, asked for as an agent would, and the bill that the simulator writes by its own
 // reading of the rules.
 func TestEstimateIsTheBill(t *testing.T) {
+	t.Parallel()
 	pictures := func(n int) []any {
 		var out []any
 		for range n {
@@ -40,6 +41,7 @@ func TestEstimateIsTheBill(t *testing.T) {
 		{"flash silent, one clip of 10 s, 5 s", arguments{"model": "wan2.6-r2v-flash", "audio": false, "duration": 5, "references": three[:1]}, "10", "1.5", "5", "5"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t, options{region: "beijing"})
 			tt.request["resolution"] = "720P"
 			e := w.answer("estimate_cost", tt.request)

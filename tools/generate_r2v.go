@@ -131,18 +131,15 @@ func (s *Set) bought(task video.Task, replayed bool, q *quote) *generateAnswer {
 	out := &generateAnswer{
 		TaskID: task.ID, ProviderTaskID: task.ProviderTaskID, Status: string(task.Status), Model: task.Request.Model,
 		Resolution: task.Request.Resolution, Duration: task.Request.Duration, Cost: asCost(*task.Estimate), IdempotencyKey: task.IdempotencyKey, Replayed: replayed, Charged: string(task.Charged()),
-		ExpiresAt: stamp(task.ExpiresAt()), Warnings: q.warnings(), NextStep: s.nextStep(&task),
+		ExpiresAt: stamp(task.ExpiresAt()), PollAfter: s.pollAfter(&task), Warnings: q.warnings(), NextStep: s.nextStep(&task),
 	}
 	for _, ref := range q.references() {
 		out.References = append(out.References, referenceAnswer{Alias: ref.Alias, Type: string(ref.Type)})
 	}
-	if task.Status.Open() {
-		out.PollAfter = s.pollAfter()
-	}
 	if f := task.Failure; f != nil && task.Status == video.Unknown {
 		out.Warnings = append(out.Warnings, "the service's answer was lost: "+f.Code+" "+f.Message)
 	}
-	if replayed && !task.Status.Open() && task.Status != video.Unknown {
+	if replayed && task.Status == video.Succeeded {
 		out.NextStep = fmt.Sprintf("This task has ended: call get_task with task_id %s for its clip.", task.ID)
 	}
 	if replayed && task.Status != video.Unknown {

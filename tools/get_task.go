@@ -58,9 +58,10 @@ type usageAnswer struct {
 }
 
 type taskCost struct {
-	Estimated *interval   `json:"estimated,omitempty"`
-	Billed    json.Number `json:"billed,omitempty"`
-	Currency  string      `json:"currency"`
+	Estimated  *interval   `json:"estimated,omitempty"`
+	Billed     json.Number `json:"billed,omitempty"`
+	Difference json.Number `json:"difference,omitempty" jsonschema_description:"Billed less the highest estimate"`
+	Currency   string      `json:"currency"`
 }
 
 type errorAnswer struct {
@@ -73,9 +74,7 @@ type errorAnswer struct {
 
 func (s *Set) task(ctx context.Context, in getTaskArguments, problems []video.Problem, req mcp.CallToolRequest) (*taskAnswer, error) {
 	id := strings.TrimSpace(in.TaskID)
-	if !slices.ContainsFunc(problems, func(p video.Problem) bool { return p.Field == "task_id" }) {
-		problems = append(problems, checkTaskID(id)...)
-	}
+	problems = append(problems, checkTaskID(id, problems)...)
 	wait := defaultWait
 	if in.WaitSeconds != nil {
 		// Longer than a year is as long as a year: the server's own limit decides.
@@ -93,9 +92,7 @@ func (s *Set) task(ctx context.Context, in getTaskArguments, problems []video.Pr
 	defer s.waiting.Add(-1)
 	task, err := s.wait(ctx, id, min(wait, s.MaxWait), req)
 	if task.ID == "" {
-		r := refuse("The task could not be looked up, which costs nothing.", err)
-		r.charged = video.ChargedUnknown // whatever it cost to make, this call does not know it
-		return nil, r
+		return nil, notFound(err)
 	}
 	return s.taskAnswer(task, err), nil
 }
@@ -106,9 +103,13 @@ func (s *Set) wait(ctx context.Context, id string, limit time.Duration, req mcp.
 	return s.Tasks.Wait(ctx, id, limit)
 }
 
-// checkTaskID refuses what cannot be an id, so that nothing odd is repeated, stored or sent upstream.
-func checkTaskID(id string) []video.Problem {
+// checkTaskID refuses what cannot be an id, so that nothing odd is repeated, stored or sent upstream. Of one that could not be
+// read nothing more is said.
+func checkTaskID(id string, unread []video.Problem) []video.Problem {
 	const longest = 128
+	if slices.ContainsFunc(unread, func(p video.Problem) bool { return p.Field == "task_id" || p.Field == "arguments" }) {
+		return nil
+	}
 	odd := func(c rune) bool {
 		return (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c != '-' && c != '_'
 	}
@@ -129,11 +130,10 @@ func (s *Set) taskAnswer(task video.Task, lookErr error) *taskAnswer {
 		TaskID: task.ID, ProviderTaskID: task.ProviderTaskID, Status: string(task.Status), Model: task.Request.Model,
 		SubmittedAt: stamp(task.SubmittedAt), StartedAt: stamp(task.ScheduledAt), EndedAt: stamp(task.EndedAt),
 		VideoURL: task.VideoURL, VideoExpiresAt: stamp(task.VideoURLExpiresAt()), SavedTo: task.SavedTo,
-		Charged: string(task.Charged()), Cost: asTaskCost(&task), NextStep: s.nextStep(&task),
+		Charged: string(task.Charged()), Cost: asTaskCost(&task), PollAfter: s.pollAfter(&task), NextStep: s.nextStep(&task),
 	}
 	if task.Status.Open() {
 		out.ExpiresAt = stamp(task.ExpiresAt())
-		out.PollAfter = s.pollAfter()
 	}
 	if u := task.Usage; u != nil {
 		out.Usage = &usageAnswer{Duration: number(u.Duration), Input: number(u.Input), Output: number(u.Output), Size: u.Size, Ratio: u.Ratio, SR: u.SR}
@@ -141,14 +141,9 @@ func (s *Set) taskAnswer(task video.Task, lookErr error) *taskAnswer {
 	if f := task.Failure; f != nil {
 		out.Error = &errorAnswer{Code: f.Code, Message: f.Message, Advice: f.Advice, Retryable: f.Retryable, RequestID: f.RequestID}
 	}
-	if odd := oddBill(&task); odd != "" {
-		out.Warnings = append(out.Warnings, odd)
-	}
+	out.Warnings = taskWarnings(&task)
 	if lookErr != nil {
 		out.Warnings = append(out.Warnings, "this may not be the newest state: "+lookErr.Error())
-	}
-	if task.SaveError != "" && task.SavedTo == "" {
-		out.Warnings = append(out.Warnings, "the clip is not saved yet ("+task.SaveError+"): download video_url before it dies, or call get_task again")
 	}
 	return out
 }

@@ -112,7 +112,7 @@ func asList(v any) []any { l, _ := v.([]any); return l }
 
 func TestToolsSayWhatTheyDo(t *testing.T) {
 	w := newWorld(t, options{})
-	spends := map[string]bool{"generate_r2v": true}
+	changes := map[string]bool{"generate_r2v": true, "cancel_task": true}
 	for _, tool := range w.tools() {
 		t.Run(tool.Name, func(t *testing.T) {
 			require.NotEmpty(t, tool.Title)
@@ -121,8 +121,9 @@ func TestToolsSayWhatTheyDo(t *testing.T) {
 			for _, hint := range []*bool{a.ReadOnlyHint, a.DestructiveHint, a.IdempotentHint, a.OpenWorldHint} {
 				require.NotNil(t, hint, "every hint is given")
 			}
-			require.Equal(t, !spends[tool.Name], *a.ReadOnlyHint)
-			require.False(t, *a.DestructiveHint)
+			require.Equal(t, !changes[tool.Name], *a.ReadOnlyHint)
+			require.Equal(t, tool.Name == "cancel_task", *a.DestructiveHint, "an order that is cancelled is gone")
+			require.Equal(t, tool.Name != "generate_r2v", *a.IdempotentHint)
 		})
 	}
 }
@@ -165,5 +166,32 @@ func TestTruncationRulesAreInTheToolList(t *testing.T) {
 
 func TestInstructionsFitEveryClient(t *testing.T) {
 	w := newWorld(t, options{})
-	require.Less(t, len(w.set(options{}).Instructions()), 2000)
+	instructions := w.set(options{}).Instructions()
+	require.Less(t, len(instructions), 2000)
+	for _, tool := range w.tools() {
+		require.Contains(t, instructions, tool.Name)
+	}
+}
+
+// What a model is sent of the tools in every request, in bytes.
+func TestTheListOfToolsIsShort(t *testing.T) {
+	w := newWorld(t, options{})
+	total := 0
+	for _, tool := range w.tools() {
+		text, err := json.Marshal(tool)
+		require.NoError(t, err)
+		var sent struct {
+			Name        string          `json:"name"`
+			Description string          `json:"description"`
+			InputSchema json.RawMessage `json:"inputSchema"`
+		}
+		require.NoError(t, json.Unmarshal(text, &sent))
+		var compact bytes.Buffer
+		enc := json.NewEncoder(&compact)
+		enc.SetEscapeHTML(false)
+		require.NoError(t, enc.Encode(sent))
+		total += compact.Len() - len("\n")
+	}
+	t.Logf("name, description and input schema of all tools: %d bytes", total)
+	require.Less(t, total, 4400)
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +36,7 @@ type world struct {
 	client   *client.Client
 	upstream *httptest.Server
 	saveDir  string
+	book     *ledger.Ledger
 }
 
 type options struct {
@@ -43,6 +45,11 @@ type options struct {
 	noKey   bool
 	key     string
 	budget  string
+
+	budgetPerDay string
+	ledgerPath   string        // instead of a new one
+	speed        float64       // of the simulator; 0 is as fast as is good for most tests
+	absence      time.Duration // how long a purchase of unknown fate is looked for; 0 is the program's own patience
 }
 
 const simulatedKey = "sk-canary-5f1d0c"
@@ -51,8 +58,11 @@ func newWorld(t *testing.T, o options) *world {
 	t.Helper()
 	w := &world{t: t, saveDir: t.TempDir()}
 	handler := o.handler
+	if o.speed == 0 {
+		o.speed = 2000
+	}
 	if handler == nil {
-		handler = simulator.New(simulator.Options{Speed: 2000, APIKey: simulatedKey})
+		handler = simulator.New(simulator.Options{Speed: o.speed, APIKey: simulatedKey})
 	}
 	w.upstream = httptest.NewServer(handler)
 	t.Cleanup(w.upstream.Close)
@@ -74,20 +84,40 @@ func (w *world) set(o options) *tools.Set {
 	}
 	c, err := dashscope.New(dashscope.Config{BaseURL: w.upstream.URL + "/api/v1", APIKey: key, Region: region})
 	require.NoError(w.t, err)
+	w.book = w.ledger(o)
 	tasks := &tracker.Tracker{
-		Provider: provider.NewDashScope(c, catalogue), Ledger: ledger.NewMemory(10 * time.Minute),
+		Provider: provider.NewDashScope(c, catalogue), Ledger: w.book, Absence: o.absence,
 		Saver: tracker.Folder{Dir: w.saveDir, Client: door}, PollInterval: 100 * time.Millisecond,
 		Logger: slog.New(slog.DiscardHandler),
 	}
 	if o.noKey {
 		tasks.Provider = provider.WithoutKey{}
 	}
+	ctx, stop := context.WithCancel(context.WithoutCancel(w.t.Context()))
+	done := make(chan struct{})
+	go func() { tasks.Run(ctx); close(done) }()
+	w.t.Cleanup(func() { stop(); <-done; tasks.Drain() })
 	set := &tools.Set{Catalogue: catalogue, Region: region, Tasks: tasks, MaxWait: 50 * time.Second, PollInterval: 15 * time.Second}
 	if o.budget != "" {
 		d := decimal.RequireFromString(o.budget)
 		set.BudgetPerTask = &d
 	}
 	return set
+}
+
+// ledger is a new one, on the disk.
+func (w *world) ledger(o options) *ledger.Ledger {
+	settings := ledger.Options{Path: filepath.Join(w.t.TempDir(), "ledger.db"), Upstream: "simulator", Window: 10 * time.Minute, Zone: time.UTC}
+	if o.budgetPerDay != "" {
+		d := decimal.RequireFromString(o.budgetPerDay)
+		settings.BudgetPerDay = &d
+	}
+	if o.ledgerPath != "" {
+		settings.Path = o.ledgerPath
+	}
+	l := ledger.New(settings)
+	w.t.Cleanup(func() { require.NoError(w.t, l.Close()) })
+	return l
 }
 
 // connect joins a real MCP client and the server by pipes, as stdio does.
@@ -200,5 +230,5 @@ func path(a any, keys ...string) any {
 
 // on returns the same world for a subtest.
 func (w *world) on(t *testing.T) *world {
-	return &world{t: t, client: w.client, upstream: w.upstream, saveDir: w.saveDir}
+	return &world{t: t, client: w.client, upstream: w.upstream, saveDir: w.saveDir, book: w.book}
 }

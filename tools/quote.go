@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/shopspring/decimal"
 
@@ -102,6 +103,15 @@ func (q *quote) checkGuards(in generateArguments, budget *decimal.Decimal) {
 			Field: "cost", Wrong: fmt.Sprintf("this clip may cost up to %s %s, and the operator allows %s for one", high, currency, budget),
 			Allowed: fmt.Sprintf("%s or less", budget) + q.cheaper(", by ") + "; only the operator can raise R2V_BUDGET_PER_TASK",
 		})
+	}
+}
+
+// overDay is the problem of a clip that may cost more than the day has left.
+func (q *quote) overDay(b *video.Budget) video.Problem {
+	return video.Problem{
+		Field: "cost", Wrong: fmt.Sprintf("this clip may cost up to %s %s, and %s of today's %s is left", q.estimate.Cost.High, b.Currency, b.Left, b.PerDay),
+		Allowed: fmt.Sprintf("%s or less", b.Left) + q.cheaper(", by ") + fmt.Sprintf("; the budget comes back at %s, what is held beyond a bill when its clip is finished; "+
+			"only the operator can raise R2V_BUDGET_PER_DAY", stamp(b.ResetsAt).Format(time.RFC3339)),
 	}
 }
 

@@ -13,11 +13,13 @@ import (
 // Every request that the vendor's own pages show can be said as one generate_r2v call, and arrives upstream as it is
 // shown there. Only defaults that decide the price may be added.
 func TestVendorExamples(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob("../testdata/seeds/*.json")
 	require.NoError(t, err)
 	require.Len(t, files, 8)
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
+			t.Parallel()
 			text, err := os.ReadFile(file)
 			require.NoError(t, err)
 			var seed struct {

@@ -2,85 +2,254 @@ package ledger
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
+	"r2v-mcp/internal/billing"
 	"r2v-mcp/internal/video"
 )
 
-// Bought records the provider's id of a purchase, also of one that was given up for lost. It returns an error when the task
-// has another id already.
-func (m *Memory) Bought(_ context.Context, id, providerTaskID string) (video.Task, error) {
-	task, err := m.change(id, func(t *video.Task) bool { return t.ProviderTaskID == "" }, func(task *video.Task) {
-		task.ProviderTaskID, task.SubmittedAt = providerTaskID, time.Now()
-		task.Status, task.Failure = video.Pending, nil
-		task.Request = withoutData(task.Request)
+// The states of docs/states.md, as conditions of SQL: a change names the states that it is for, and applies to no other.
+const (
+	unbought = "provider_task_id IS NULL AND status IN ('PENDING', 'UNKNOWN')"                                                                    // claimed or in doubt
+	followed = "provider_task_id IS NOT NULL AND (status IN ('PENDING', 'RUNNING') OR status = 'SUCCEEDED' AND video_url = '' AND saved_to = '')" // open, or its link is still missing
+	unsaved  = "status = 'SUCCEEDED' AND saved_to = ''"
+)
+
+// Bought records the provider's id of a purchase, also of one that was given up for lost; found says that the id comes from the
+// provider's list and not from its answer. An answer is better than a finding: the id is taken from a purchase that only
+// found it. It returns an error, and changes nothing, when the task has another id or the id is another one's for good.
+func (l *Ledger) Bought(ctx context.Context, id, providerTaskID string, found bool) (video.Task, error) {
+	db, err := l.existing(ctx)
+	if err != nil {
+		return video.Task{}, err
+	}
+	var task video.Task
+	err = l.transaction(ctx, db, func(tx *sql.Tx) error {
+		before, err := scan(tx.QueryRowContext(ctx, "SELECT "+columns+" FROM r2v_task WHERE id = $1", id))
+		switch other := before.ProviderTaskID != "" && before.ProviderTaskID != providerTaskID; {
+		case err != nil || !other:
+		case before.Found && !found: // what it found was another's
+			_, err = tx.ExecContext(ctx, doubtAgain+" WHERE id = $1", id, disowned(), held(&before))
+		default:
+			err = fmt.Errorf("task %s is %s, not %s", id, before.ProviderTaskID, providerTaskID)
+		}
+		if err == nil {
+			err = l.yield(ctx, tx, id, providerTaskID, found)
+		}
+		if err != nil {
+			return err // an id that cannot be recorded here stays where it is
+		}
+		task, err = l.apply(ctx, tx, id, `UPDATE r2v_task SET provider_task_id = $2, found = $3, submitted_at = $4, status = 'PENDING', failure = '',
+			trouble = '', due_at = NULL, version = version + 1 WHERE id = $1 AND provider_task_id IS NULL RETURNING `+columns, providerTaskID, flag(found), micros(time.Now()))
+		if err != nil || task.Estimate == nil {
+			return err
+		}
+		// One that was set free has to be held again.
+		_, err = tx.ExecContext(ctx, "UPDATE r2v_task SET reserved = $2 WHERE id = $1 AND reserved = 0 AND status = 'PENDING'", id, held(&task))
+		return err
 	})
-	if err == nil && task.ProviderTaskID != providerTaskID {
-		err = fmt.Errorf("task %s is %s, not %s", id, task.ProviderTaskID, providerTaskID)
+	return task, l.explain(err)
+}
+
+// yield makes the provider's id free for a purchase: a task that was adopted by it goes, and a purchase that only found it is
+// in doubt again where this one has it by answer. It returns an error when the id is another one's for good.
+func (l *Ledger) yield(ctx context.Context, tx *sql.Tx, id, providerTaskID string, found bool) error {
+	if providerTaskID == "" {
+		return fmt.Errorf("task %s: an empty id is none", id)
+	}
+	if _, err := tx.ExecContext(ctx, "DELETE FROM r2v_task WHERE provider_task_id = $1 AND fingerprint = '' AND id <> $2", providerTaskID, id); err != nil {
+		return err
+	}
+	holder, err := scan(tx.QueryRowContext(ctx, "SELECT "+columns+" FROM r2v_task WHERE provider_task_id = $1 AND id <> $2", providerTaskID, id))
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	case found || !holder.Found:
+		return fmt.Errorf("%s is task %s, not %s", providerTaskID, holder.ID, id)
+	}
+	_, err = l.apply(ctx, tx, holder.ID, doubtAgain+" WHERE id = $1 AND provider_task_id = $4 AND found = 1 RETURNING "+columns,
+		disowned(), held(&holder), providerTaskID)
+	return err
+}
+
+// doubtAgain takes from a purchase the id that it found, and all that is known by it: the whole estimate is held again.
+const doubtAgain = `UPDATE r2v_task SET provider_task_id = NULL, found = 0, status = 'UNKNOWN', failure = $2, reserved = $3, billed = '', usage = '',
+	submitted_at = 0, scheduled_at = 0, ended_at = 0, video_url = '', saved_to = '', save_error = '', trouble = '', due_at = NULL, version = version + 1`
+
+func disowned() string {
+	return pack(&video.Failure{Code: "Disowned", Message: "the task that was found for it is another one's"})
+}
+
+// held is what a purchase holds of the budget while its bill is open.
+func held(t *video.Task) int64 {
+	if t.Estimate == nil {
+		return 0
+	}
+	return nanos(t.Estimate.High)
+}
+
+// NotBought records that a purchase came to nothing, which sets its budget free, or that nobody can tell, which does not.
+func (l *Ledger) NotBought(ctx context.Context, id string, reason *video.Error) (video.Task, error) {
+	if reason.Charged == video.ChargedUnknown {
+		return l.change(ctx, id, `UPDATE r2v_task SET status = 'UNKNOWN', failure = $2, due_at = NULL, version = version + 1
+			WHERE id = $1 AND `+unbought+` RETURNING `+columns, pack(&reason.Failure))
+	}
+	return l.change(ctx, id, `UPDATE r2v_task SET status = 'FAILED', failure = $2, reserved = 0, due_at = NULL, version = version + 1
+		WHERE id = $1 AND `+unbought+` RETURNING `+columns, pack(&reason.Failure))
+}
+
+// Interrupted puts the purchases in doubt whose process has given no sign of life, and tells how many there were.
+func (l *Ledger) Interrupted(ctx context.Context) (int64, error) {
+	now := time.Now()
+	return l.changeMany(ctx, `UPDATE r2v_task SET status = 'UNKNOWN', failure = $2, due_at = NULL, version = version + 1
+		WHERE upstream = $1 AND provider_task_id IS NULL AND status = 'PENDING' AND due_at IS NOT NULL AND (due_at <= $3 OR due_at > $4)`,
+		pack(&video.Failure{Code: "Interrupted", Message: "the process that was buying it ended half way"}), micros(now), micros(now.Add(farAhead)))
+}
+
+// Looked records what the provider said of a task that is open; what it is silent about stays as it was known. A bill replaces
+// what was held for it, a failure sets it free. A success stays one, whatever an older view of it says. A clip that is to be
+// saved is due at next; the zero time is never.
+func (l *Ledger) Looked(ctx context.Context, id string, s video.Snapshot, next time.Time) (video.Task, error) {
+	before, err := l.Task(ctx, id)
+	if err != nil {
+		return video.Task{}, err
+	}
+	var billed string
+	reserved := int64(-1) // as it is
+	s.VideoURL = storable(s.VideoURL)
+	switch {
+	case s.Status == video.Failed || s.Status == video.Canceled:
+		reserved = 0
+	case s.Status == video.Succeeded && s.Usage != nil && !s.Usage.Duration.IsNegative() && before.Estimate != nil:
+		bill := billing.Cost(s.Usage.Duration, before.Estimate.PerSecond)
+		billed, reserved = bill.String(), nanos(bill)
+	}
+	return l.change(ctx, id, `UPDATE r2v_task SET status = CASE WHEN status = 'SUCCEEDED' THEN status ELSE CAST($2 AS TEXT) END, looked_at = $3, trouble = '',
+		submitted_at = CASE WHEN CAST($4 AS BIGINT) > 0 THEN CAST($4 AS BIGINT) ELSE submitted_at END,
+		scheduled_at = CASE WHEN CAST($5 AS BIGINT) > 0 THEN CAST($5 AS BIGINT) ELSE scheduled_at END,
+		ended_at     = CASE WHEN CAST($6 AS BIGINT) > 0 THEN CAST($6 AS BIGINT) ELSE ended_at END,
+		video_url    = CASE WHEN CAST($7 AS TEXT) <> '' THEN CAST($7 AS TEXT) ELSE video_url END,
+		usage        = CASE WHEN CAST($8 AS TEXT) <> '' THEN CAST($8 AS TEXT) ELSE usage END,
+		failure = CASE WHEN status = 'SUCCEEDED' THEN failure ELSE CAST($9 AS TEXT) END,
+		billed   = CASE WHEN CAST($10 AS TEXT) <> '' THEN CAST($10 AS TEXT) ELSE billed END,
+		reserved = CASE WHEN CAST($11 AS BIGINT) >= 0 AND (status <> 'SUCCEEDED' OR CAST($2 AS TEXT) = 'SUCCEEDED') THEN CAST($11 AS BIGINT) ELSE reserved END,
+		due_at = $12, version = version + 1 WHERE id = $1 AND `+followed+` RETURNING `+columns,
+		s.Status, micros(time.Now()), micros(s.SubmittedAt), micros(s.ScheduledAt), micros(s.EndedAt), s.VideoURL, pack(s.Usage), pack(s.Failure),
+		billed, reserved, due(next))
+}
+
+// Relinked records a newer link to a clip that is not saved yet.
+func (l *Ledger) Relinked(ctx context.Context, id, videoURL string) (video.Task, error) {
+	return l.change(ctx, id, `UPDATE r2v_task SET video_url = $2, version = version + 1 WHERE id = $1 AND `+unsaved+` RETURNING `+columns, storable(videoURL))
+}
+
+// Saved records where the clip of a finished task is, and what is wrong with it; without a path it could not be saved, and is
+// tried again at next. The zero time is never.
+func (l *Ledger) Saved(ctx context.Context, id, path string, failure error, next time.Time) (video.Task, error) {
+	words := ""
+	if failure != nil {
+		words = failure.Error()
+	}
+	return l.change(ctx, id, `UPDATE r2v_task SET saved_to = $2, save_error = $3, due_at = $4, version = version + 1
+		WHERE id = $1 AND `+unsaved+` RETURNING `+columns, storable(path), storable(words), due(next))
+}
+
+// Disowned puts a purchase in doubt again that found an id in the provider's list, when it turns out to be another one's.
+func (l *Ledger) Disowned(ctx context.Context, id, providerTaskID string) (video.Task, error) {
+	before, err := l.Task(ctx, id)
+	if err != nil {
+		return video.Task{}, err
+	}
+	return l.change(ctx, id, doubtAgain+" WHERE id = $1 AND provider_task_id = $4 AND found = 1 AND "+followed+" RETURNING "+columns,
+		disowned(), held(&before), providerTaskID)
+}
+
+// Troubled records why the newest state of a task could not be had, nil when it could again; without an id, of all that are
+// open.
+func (l *Ledger) Troubled(ctx context.Context, id string, trouble *video.Failure) error {
+	_, err := l.changeMany(ctx, `UPDATE r2v_task SET trouble = $2, version = version + 1
+		WHERE upstream = $1 AND trouble <> $2 AND status IN ('PENDING', 'RUNNING', 'UNKNOWN') AND (id = $3 OR $3 = '')`, pack(trouble), id)
+	return err
+}
+
+// Adopt records a task that was made elsewhere, once, and returns it under an id of ours.
+func (l *Ledger) Adopt(ctx context.Context, providerTaskID string, s video.Snapshot, next time.Time) (video.Task, error) {
+	db, err := l.database(ctx)
+	if err != nil {
+		return video.Task{}, err
+	}
+	now := time.Now()
+	if s.SubmittedAt.IsZero() {
+		s.SubmittedAt = now
+	}
+	task, err := scan(db.QueryRowContext(ctx, `INSERT INTO r2v_task (id, owner, idempotency_key, fingerprint, upstream, account, provider_task_id, found, model,
+		request, status, estimate_low, estimate_high, per_second, currency, billed, day, reserved, created_at, submitted_at, scheduled_at, ended_at,
+		looked_at, video_url, usage, failure, trouble, saved_to, save_error, due_at, version)
+		VALUES ($1, '', $2, '', $3, $4, $5, 0, '', '', $6, '', '', '', '', '', '', 0, $7, $8, $9, $10, $7, $11, $12, $13, '', '', '', $14, 1)
+		ON CONFLICT DO NOTHING RETURNING `+columns,
+		newID(), "adopted-"+strings.TrimPrefix(newID(), IDPrefix), l.Upstream, l.Account, providerTaskID, s.Status, micros(now), micros(s.SubmittedAt), micros(s.ScheduledAt),
+		micros(s.EndedAt), storable(s.VideoURL), pack(s.Usage), pack(s.Failure), due(next)))
+	if errors.Is(err, ErrNotFound) {
+		return l.Task(ctx, providerTaskID)
+	}
+	return task, l.explain(err)
+}
+
+// queryer is a database or a transaction in it.
+type queryer interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// apply makes a change and returns the task afterwards, changed or not.
+func (l *Ledger) apply(ctx context.Context, q queryer, id, change string, args ...any) (video.Task, error) {
+	task, err := scan(q.QueryRowContext(ctx, change, append([]any{id}, args...)...))
+	if errors.Is(err, ErrNotFound) {
+		return scan(q.QueryRowContext(ctx, "SELECT "+columns+" FROM r2v_task WHERE id = $1", id))
+	}
+	if err == nil {
+		l.watch.wake(id)
 	}
 	return task, err
 }
 
-// withoutData cuts pictures that came within the request: up to a hundred megabytes that nobody needs again.
-func withoutData(r video.Request) video.Request {
-	r.References = slices.Clone(r.References)
-	for i, ref := range r.References {
-		if head, _, found := strings.Cut(ref.URL, ","); found && strings.HasPrefix(strings.ToLower(head), "data:") {
-			r.References[i].URL = strings.Clone(head) + ","
-		}
+func (l *Ledger) change(ctx context.Context, id, change string, args ...any) (video.Task, error) {
+	db, err := l.existing(ctx)
+	if err != nil {
+		return video.Task{}, err
 	}
-	return r
+	task, err := l.apply(ctx, db, id, change, args...)
+	return task, l.explain(err)
 }
 
-// NotBought records a purchase that came to nothing, or whose fate is unknown when reason says so.
-func (m *Memory) NotBought(_ context.Context, id string, reason *video.Error) (video.Task, error) {
-	return m.change(id, underway, func(task *video.Task) {
-		task.Failure, task.Status = &reason.Failure, video.Failed
-		if reason.Charged == video.ChargedUnknown {
-			task.Status = video.Unknown
-		}
-	})
-}
-
-// Looked records what the provider said. What it is silent about stays as it was known.
-func (m *Memory) Looked(_ context.Context, id string, s video.Snapshot) (video.Task, error) {
-	return m.change(id, open, func(task *video.Task) {
-		task.LookedAt = time.Now()
-		task.Snapshot = s.Over(task.Snapshot)
-	})
-}
-
-// Saved records where the clip is, or why it could not be saved.
-func (m *Memory) Saved(_ context.Context, id, path string, failure error) (video.Task, error) {
-	return m.change(id, unsaved, func(task *video.Task) {
-		task.SavedTo, task.SaveError = path, ""
-		if failure != nil {
-			task.SavedTo, task.SaveError = "", failure.Error()
-		}
-	})
-}
-
-// A task changes only from the state that the change is for: whoever comes too late changes nothing.
-func underway(t *video.Task) bool { return t.Status == video.Pending && t.ProviderTaskID == "" }
-func open(t *video.Task) bool {
-	return (t.Status.Open() || t.Linkless()) && t.ProviderTaskID != ""
-}
-func unsaved(t *video.Task) bool { return t.Status == video.Succeeded && t.SavedTo == "" }
-
-// change changes a task in one step if it may, wakes everybody who waits for it, and returns what it is now.
-func (m *Memory) change(id string, may func(*video.Task) bool, change func(*video.Task)) (video.Task, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	e := m.find(id)
-	if e == nil {
-		return video.Task{}, ErrNotFound
+// changeMany makes a change of all tasks of this upstream, and tells how many it applied to.
+func (l *Ledger) changeMany(ctx context.Context, change string, args ...any) (int64, error) {
+	db, err := l.existing(ctx)
+	if errors.Is(err, ErrNotFound) {
+		return 0, nil
 	}
-	if may(&e.task) {
-		change(&e.task)
-		e.wake()
+	if err != nil {
+		return 0, err
 	}
-	return e.task, nil
+	result, err := db.ExecContext(ctx, change, append([]any{l.Upstream}, args...)...)
+	if err != nil {
+		return 0, l.explain(err)
+	}
+	n, err := result.RowsAffected()
+	if n > 0 {
+		l.watch.wake("")
+	}
+	return n, err
+}
+
+func flag(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
 }

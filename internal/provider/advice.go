@@ -9,7 +9,7 @@ type advice struct {
 }
 
 // adviceUnknown is for a create that was sent and never answered.
-const adviceUnknown = "Whether the clip was bought is not known. Do not buy it again; tell the user and look for the task in the Model Studio console."
+const adviceUnknown = "Whether the clip was bought is not known. Do not buy it again: it is being looked for in the list of the service; call get_task."
 
 const fallbackAdvice = "Nothing was charged. Read the message, correct the request and call again."
 

@@ -66,11 +66,11 @@ func wire(r video.Request, m *video.Model) *dashscope.VideoRequest {
 func (d *DashScope) Look(ctx context.Context, id string) (video.Snapshot, error) {
 	task, err := d.client.GetTask(ctx, id)
 	if err != nil {
-		return video.Snapshot{}, unread(d.fail(err))
+		return video.Snapshot{}, unread(d.fail(err), "call get_task again in a minute")
 	}
 	s := video.Snapshot{
 		Status: status(task.Status), SubmittedAt: task.SubmitTime, ScheduledAt: task.ScheduledTime,
-		EndedAt: task.EndTime, VideoURL: task.VideoURL, Usage: usage(task.Usage),
+		EndedAt: task.EndTime, VideoURL: task.VideoURL, Usage: usage(task.Usage), Prompt: task.OrigPrompt,
 	}
 	if s.Status == video.Failed {
 		advice := adviceFor(task.Code, task.Message)
@@ -108,10 +108,10 @@ func usage(u *dashscope.Usage) *video.Usage {
 	return &video.Usage{Duration: total, Input: input, Output: output, Size: u.Size, Ratio: u.Ratio, SR: u.SR}
 }
 
-// unread is the error of a look: asking costs nothing, so what became of the question does not matter.
-func unread(e *video.Error) error {
+// unread is the error of a question: it costs nothing, so what became of it does not matter.
+func unread(e *video.Error, again string) error {
 	if e.Charged == video.ChargedUnknown {
-		e.Charged, e.Retryable, e.Advice = video.NotCharged, true, "The service did not answer. Asking costs nothing: call get_task again in a minute."
+		e.Charged, e.Retryable, e.Advice = video.NotCharged, true, "The service did not answer. Asking costs nothing: "+again+"."
 	}
 	return e
 }

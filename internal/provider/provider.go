@@ -4,6 +4,7 @@ package provider
 
 import (
 	"context"
+	"time"
 
 	"r2v-mcp/internal/video"
 )
@@ -16,6 +17,30 @@ type Provider interface {
 	// Look reads a task as it stands. An id that the provider does not know, or no longer knows, is no error: its status
 	// is UNKNOWN.
 	Look(ctx context.Context, id string) (video.Snapshot, error)
+	// Cancel stops a task that is still PENDING. A refusal because it is not PENDING any more has the code "NotPending".
+	// After an error that is Retryable the task may or may not be cancelled, and asking again is free.
+	Cancel(ctx context.Context, id string) error
+	// List reads one page, from 1 on, of the account's tasks that were submitted between from and to, at most 24 h apart,
+	// whoever created them. The provider keeps whole seconds: a few tasks from just outside the span may be among them.
+	List(ctx context.Context, from, to time.Time, page int) (Page, error)
+}
+
+// Page is a part of a list of tasks.
+type Page struct {
+	Tasks    []Listed
+	Total    int       // of tasks on all pages, 0 where the provider does not say
+	Last     bool      // no page follows
+	ServedAt time.Time // when the provider answered, by its own clock, to the second; zero where it does not say
+}
+
+// Listed is a task as a list shows it. Times are zero where the list lacks them.
+type Listed struct {
+	ID          string
+	Status      video.Status
+	Model       string
+	SubmittedAt time.Time
+	StartedAt   time.Time
+	EndedAt     time.Time
 }
 
 // WithoutKey is the provider of a server that was started without an API key: it refuses, and says how to get one.
@@ -35,4 +60,12 @@ func (p WithoutKey) Create(context.Context, video.Request) (string, error) { ret
 // Look refuses.
 func (p WithoutKey) Look(context.Context, string) (video.Snapshot, error) {
 	return video.Snapshot{}, p.refuse()
+}
+
+// Cancel refuses.
+func (p WithoutKey) Cancel(context.Context, string) error { return p.refuse() }
+
+// List refuses.
+func (p WithoutKey) List(context.Context, time.Time, time.Time, int) (Page, error) {
+	return Page{}, p.refuse()
 }

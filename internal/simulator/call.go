@@ -44,9 +44,9 @@ type call struct {
 	failure *problem // how the task shall end, when a fault says so
 
 	// Set by faults for the handler.
-	hideAll  bool // list: no rows
-	halved   bool // result: half of the file, as if it were whole
-	cutShort bool // result: a clip shorter than ordered
+	hideYoung time.Duration // list: no rows of tasks that are younger
+	halved    bool          // result: half of the file, as if it were whole
+	cutShort  bool          // result: a clip shorter than ordered
 }
 
 // refusal is an error answer as the service writes it.
@@ -75,7 +75,7 @@ type file struct {
 // operation makes an http.Handler of a handler and the checks that come before it, in the service's order.
 func (s *Server) operation(op operation, handle func(*call) answer, checks ...func(*call) *refusal) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := &call{w: w, r: r, op: op, id: newID(), now: time.Now()}
+		c := &call{w: w, r: r, op: op, id: newID(), now: s.rates.arrive(op)}
 		s.count(op)
 		w.Header().Set("X-Request-ID", c.id)
 		a := s.perform(c, handle, checks)
@@ -99,6 +99,7 @@ func (c *call) send(a answer) {
 		closeConnection(w)
 		return
 	}
+	w.Header().Set("Date", time.Now().UTC().Format(http.TimeFormat)) // a listener would add it, but there may be none
 	if a.cut {
 		w = &cutWriter{ResponseWriter: w}
 	}

@@ -56,6 +56,7 @@ func (s *Server) remember(c *call) {
 	}
 	for len(s.received) > keptRequests || (size > keptBytes && len(s.received) > 1) {
 		size -= len(s.received[0].Body)
+		s.received[0] = receivedRequest{} // the array behind it lives on
 		s.received = s.received[1:]
 	}
 }

@@ -64,7 +64,7 @@ func TestControlAnswersOnLoopbackOnly(t *testing.T) {
 		"127.0.0.1:1": 200, "[::1]:1": 200, "[::ffff:127.0.0.1]:1": 200, "": 200, "pipe": 200, "@": 200,
 		"192.0.2.1:1234": 403, "[2001:db8::1]:1": 403, "10.0.0.1:80": 403,
 	} {
-		for _, path := range []string{"/control/counters", "/control/requests", "/control/faults"} {
+		for _, path := range []string{"/control/counters", "/control/requests", "/control/faults", "/control/tasks", "/control/rates"} {
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
 			r.RemoteAddr = from
 			recorder := httptest.NewRecorder()
@@ -119,7 +119,7 @@ func TestFaultNamesAreUniqueAndDescribed(t *testing.T) {
 		"invalid-api-key", "arrearage", "unpurchased", "data-inspection", "ip-infringement", "free-tier-only", "quota",
 		"model-not-found-404", "throttled", "burst", "allocation-quota", "bill-overdue", "fail-data-inspection", "fail-download",
 		"fail-internal", "fail-timeout", "slow", "drop-before", "drop-after", "500", "503", "503-after", "504", "html-502", "empty-200",
-		"truncated-200", "garbage-200", "redirect-307", "expired-link", "short-clip", "wrong-length", "hide-from-list",
+		"truncated-200", "garbage-200", "redirect-307", "expired-link", "short-clip", "wrong-length", "hide-from-list", "late-in-list",
 	} {
 		require.True(t, seen[name], name)
 	}

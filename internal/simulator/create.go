@@ -90,6 +90,7 @@ func (s *Server) admit(c *call, o order, wrong *problem) *task {
 			t.runs = checkingTime
 		}
 	}
+	t.order.forgetAddresses()
 	s.place(t)
 	s.tasks[t.id] = t
 	s.queue = append(s.queue, t)

@@ -137,8 +137,19 @@ func resultFaults() []fault {
 		on(opResult, "wrong-length", "a whole clip that is a second shorter than ordered",
 			func(c *call, next func() answer) answer { c.cutShort = true; return next() }),
 		on(opList, hideFault, "the task is missing from lists; through /control/faults, every task is",
-			func(c *call, next func() answer) answer { c.hideAll = true; return next() }),
+			func(c *call, next func() answer) answer { c.hideYoung = taskMemory; return next() }),
+		{
+			Fault: Fault{lateFault, string(opList), "the task is missing from lists for its first 3 minutes, divided by the speed, or for delay_ms; " +
+				"through /control/faults, every task is"},
+			calls: []operation{opList},
+			act:   asUsual, // withFault tells the list how young is too young
+			delay: 3 * time.Minute,
+		},
 	}
 }
 
-const hideFault = "hide-from-list"
+// Faults of a row in a list.
+const (
+	hideFault = "hide-from-list"
+	lateFault = "late-in-list"
+)

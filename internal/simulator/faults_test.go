@@ -272,6 +272,40 @@ func TestATaskCanBeMissingFromLists(t *testing.T) {
 	require.Equal(t, []string{late, shown}, c.read("/api/v1/tasks").ids())
 }
 
+func TestATaskCanBeLateInLists(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, speed := range []time.Duration{1, 60} {
+			c := memory(t, simulator.Options{Unthrottled: true, Speed: float64(speed)})
+			list := func() []string { return c.read("/api/v1/tasks").ids() }
+			shown := c.task(wan26())
+			late := c.task(prompted("[[fault:late-in-list]]"))
+			twice := c.task(prompted("[[fault:late-in-list x2]]"))
+			require.Equal(t, []string{shown}, list())
+			require.Equal(t, "PENDING", c.status(late))
+			time.Sleep(3*time.Minute/speed - time.Nanosecond)
+			require.Equal(t, []string{shown}, list())
+			require.Equal(t, []string{twice, shown}, list())
+			time.Sleep(time.Nanosecond)
+			require.Equal(t, []string{twice, late, shown}, list())
+		}
+	})
+}
+
+func TestEveryTaskCanBeLateInLists(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := memory(t, simulator.Options{Unthrottled: true})
+		old := c.task(wan26())
+		time.Sleep(time.Minute)
+		young := c.task(wan26())
+		c.post("/control/faults", object{"fault": "late-in-list", "times": -1, "delay_ms": 60_000})
+		began := time.Now()
+		require.Equal(t, []string{old}, c.read("/api/v1/tasks").ids())
+		require.Zero(t, time.Since(began), "the rows are late, not the answer")
+		time.Sleep(time.Minute)
+		require.Equal(t, []string{young, old}, c.read("/api/v1/tasks").ids())
+	})
+}
+
 func TestATaskCanBeHiddenAndItsAnswerLost(t *testing.T) {
 	c := sockets(t, simulator.Options{})
 	_, err := c.try(http.MethodPost, createPath, encode(t, prompted("[[fault:drop-after]] [[fault:hide-from-list x1]]")), createHeaders())

@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -28,7 +29,7 @@ func (a *armed) use() bool {
 // marker is a fault ordered in a prompt.
 type marker struct {
 	armed
-	key string // in Server.spent: how often this marker of this prompt has acted
+	key string // in Server.spent: how often this marker of this prompt has acted; a hash, for a prompt may be long
 }
 
 var markerText = lazily(`\[\[fault:([a-z0-9-]+)(?:@([a-z]+))?(?: x([1-9][0-9]{0,3}))?\]\]`)
@@ -44,7 +45,7 @@ func (s *Server) readMarkers(c *call) *refusal {
 			on = operation(f.On)
 		}
 		// A list is about many tasks: only what concerns one row of it can come from a prompt.
-		if !ok || !f.happensTo(on) || on == opPolicy || on == opUpload || (on == opList && f.Name != hideFault) {
+		if !ok || !f.happensTo(on) || on == opPolicy || on == opUpload || (on == opList && f.Name != hideFault && f.Name != lateFault) {
 			return &refusal{http.StatusBadRequest, "InvalidParameter", "simulator: there is no fault " + found[0]}
 		}
 		times := always
@@ -53,7 +54,7 @@ func (s *Server) readMarkers(c *call) *refusal {
 		}
 		c.markers = append(c.markers, marker{
 			armed: armed{f, on, times, s.scaled(f.delay)},
-			key:   fmt.Sprintf("%d of %s", i, c.prompt),
+			key:   fmt.Sprintf("%d of %x", i, sha256.Sum256([]byte(c.prompt))),
 		})
 	}
 	return nil
@@ -70,10 +71,10 @@ func (c *call) plannedFaults() []*armed {
 	return planned
 }
 
-// hidden uses up one hiding of the task from a list, if there is one.
-func (t *task) hidden() bool {
+// hidden uses up one hiding of the task from a list, if there is one at its age.
+func (t *task) hidden(now time.Time) bool {
 	for _, a := range t.planned {
-		if a.on == opList && a.use() {
+		if a.on == opList && (a.fault.Name != lateFault || t.age(now) < a.delay) && a.use() {
 			return true
 		}
 	}
@@ -87,6 +88,10 @@ func (s *Server) withFault(c *call, handle func(*call) answer) answer {
 		return handle(c)
 	}
 	s.log.Info("simulator: fault", "fault", a.fault.Name, "op", c.op, "request_id", c.id)
+	if a.fault.Name == lateFault { // its delay is that of the rows, not of the answer
+		c.hideYoung = a.delay
+		return handle(c)
+	}
 	answered := a.fault.act(c, func() answer { return handle(c) })
 	if !c.wait(a.delay) {
 		return answer{lost: true}

@@ -103,6 +103,24 @@ func TestFiveTasksRunAtOnceAndTheRestQueueInOrder(t *testing.T) {
 	})
 }
 
+func TestHowManyTasksRunAtOnceCanBeSet(t *testing.T) {
+	for concurrent, running := range map[int]int{-1: 5, 0: 5, 1: 1, 7: 7} {
+		synctest.Test(t, func(t *testing.T) {
+			c := memory(t, simulator.Options{Unthrottled: true, Concurrent: concurrent})
+			for range 8 {
+				c.task(wan26())
+			}
+			gone := c.task(wan26())
+			time.Sleep(3 * time.Second)
+			require.Len(t, c.read("/api/v1/tasks?status=RUNNING").ids(), running)
+			require.Equal(t, 200, c.post("/api/v1/tasks/"+gone+"/cancel", nil).status) // all are planned anew
+			require.Len(t, c.read("/api/v1/tasks?status=RUNNING").ids(), running)
+			time.Sleep(90 * time.Second)
+			require.Len(t, c.read("/api/v1/tasks?status=SUCCEEDED").ids(), running)
+		})
+	}
+}
+
 func TestACancelledTaskGivesItsPlaceAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := memory(t, simulator.Options{Unthrottled: true})

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -63,6 +64,29 @@ func TestOnlyTheLatestRequestsAreKept(t *testing.T) {
 	require.Equal(t, "2", s.received[0].Body)
 	s.remember(&call{r: httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil), body: make([]byte, keptBytes-3)})
 	require.Len(t, s.received, 1, "there is no room for another")
+}
+
+// A soak makes tasks by the thousand, and each is remembered for two days: the pictures in an order must not be.
+func TestARememberedTaskIsSmall(t *testing.T) {
+	const tasks, most = 200, 4 << 10
+	s := New(Options{Unthrottled: true})
+	picture := "data:image/png;base64," + base64.StdEncoding.EncodeToString(make([]byte, 12<<10))
+	heap := func() uint64 {
+		s.received = nil
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	for i := range tasks {
+		prompt := strconv.Itoa(i) + strings.Repeat(" dances", 100) + " [[fault:503@get]] [[fault:late-in-list]]"
+		answer := createOrder(t, s, `{"model":"wan2.7-r2v","input":{"prompt":"`+prompt+`","media":[{"type":"reference_image","url":"`+picture+`"}]}}`)
+		require.Equal(t, 200, answer.Code)
+	}
+	after := heap()
+	require.Len(t, s.tasks, tasks)
+	require.Less(t, int64(after-before)/tasks, int64(most))
 }
 
 func TestWhatNobodyCanAskAboutIsForgotten(t *testing.T) {

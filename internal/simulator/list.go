@@ -53,16 +53,18 @@ func (s *Server) list(c *call) answer {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	rows := []listRow{}
+	var found []*task
 	for _, t := range slices.Backward(s.queue) {
-		if !c.hideAll && query.wants(t, c.now) && !t.hidden() {
-			rows = append(rows, t.row(c.now))
+		if query.wants(t, c.now) && t.age(c.now) >= c.hideYoung && !t.hidden(c.now) {
+			found = append(found, t)
 		}
 	}
-	body := listBody{Total: len(rows), PageNo: query.page, PageSize: query.size, RequestID: c.id}
-	body.TotalPage = (len(rows) + query.size - 1) / query.size
-	first := min((query.page-1)*query.size, len(rows))
-	body.Data = rows[first:min(first+query.size, len(rows))]
+	body := listBody{Total: len(found), Data: []listRow{}, PageNo: query.page, PageSize: query.size, RequestID: c.id}
+	body.TotalPage = (len(found) + query.size - 1) / query.size
+	first := min((query.page-1)*query.size, len(found))
+	for _, t := range found[first:min(first+query.size, len(found))] {
+		body.Data = append(body.Data, t.row(c.now))
+	}
 	return c.json(http.StatusOK, body)
 }
 

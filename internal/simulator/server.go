@@ -27,6 +27,8 @@ type Options struct {
 	APIKey string
 	// Logger gets one line for each request. It never sees a prompt, a key or a signed link. Nil is silent.
 	Logger *slog.Logger
+	// Concurrent is how many tasks run at a time, the others being queued. 0 and below mean the documented 5.
+	Concurrent int
 	// Unthrottled switches off the documented limits on calls per second.
 	Unthrottled bool
 }
@@ -36,7 +38,9 @@ type Options struct {
 //
 // Beside the service's own paths below /api/v1 it has /upload (the storage that upload policies name), /results (the
 // clips that video_url names), /samples (references to order with, such as /samples/dancer-8s.mp4, /samples/hat.png and
-// /samples/voice-4s.wav), and for callers on this machine /control/requests, /control/counters and /control/faults.
+// /samples/voice-4s.wav), and for callers on this machine: /control/requests, the creates as they came in; /control/tasks,
+// every remembered task in order of submission, with its bill; /control/counters, the calls so far; /control/rates, the
+// most of them within one second; and /control/faults, to order mishaps.
 // A fault that closes the connection panics with http.ErrAbortHandler where there is no connection to close.
 type Server struct {
 	apiKey string
@@ -47,13 +51,14 @@ type Server struct {
 	limits map[operation]*rate.Limiter
 	mux    *http.ServeMux
 	clips  clipCache
+	rates  *rateMeter
 
 	maxOrder, maxUpload int64 // bytes
 
 	mu       sync.Mutex
 	tasks    map[string]*task
-	queue    []*task // every remembered task, in order of submission
-	slots    [concurrentTasks]time.Time
+	queue    []*task           // every remembered task, in order of submission
+	slots    []time.Time       // when each place to run at is free
 	grants   map[string]grant  // by policy
 	objects  map[string]object // by key
 	armed    []*armed
@@ -77,12 +82,17 @@ func New(o Options) *Server {
 		objects:  make(map[string]object),
 		spent:    make(map[string]int),
 		counters: make(map[operation]int),
+		slots:    make([]time.Time, concurrentTasks),
+		rates:    newRateMeter(),
 
 		maxOrder:  maxOrder,
 		maxUpload: maxUploadSize,
 	}
 	if o.Speed > 0 {
 		s.speed = o.Speed
+	}
+	if o.Concurrent > 0 {
+		s.slots = make([]time.Time, o.Concurrent)
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -141,8 +151,12 @@ func (s *Server) routes() *http.ServeMux {
 	add("/control/faults", byMethod{
 		http.MethodGet: s.control(s.showFaults), http.MethodPost: s.control(s.armFault), http.MethodDelete: s.control(s.disarm),
 	})
-	add("/control/requests", byMethod{http.MethodGet: s.control(s.showRequests)})
-	add("/control/counters", byMethod{http.MethodGet: s.control(s.showCounters)})
+	for path, show := range map[string]func(*http.Request) (int, any){
+		"/control/requests": s.showRequests, "/control/tasks": s.showTasks,
+		"/control/counters": s.showCounters, "/control/rates": s.showRates,
+	} {
+		add(path, byMethod{http.MethodGet: s.control(show)})
+	}
 
 	// Both spellings, or the mux would redirect from one to the other.
 	mux.Handle("/redirected", s.operation(opRedirected, notFound))

@@ -42,9 +42,11 @@ type task struct {
 	planned   []*armed  // faults of later calls, from the prompt
 }
 
+func (t *task) age(now time.Time) time.Duration { return now.Sub(t.submitted) }
+
 func (t *task) status(now time.Time) status {
 	switch {
-	case now.Sub(t.submitted) >= taskMemory:
+	case t.age(now) >= taskMemory:
 		return unknown
 	case !t.canceled.IsZero():
 		return canceled
@@ -77,7 +79,7 @@ func (s *Server) place(t *task) {
 // replan places every task anew without the cancelled ones. What has started keeps its times, because a cancelled
 // task had not, and none behind it could have overtaken it.
 func (s *Server) replan() {
-	s.slots = [concurrentTasks]time.Time{}
+	clear(s.slots)
 	for _, t := range s.queue {
 		if t.canceled.IsZero() {
 			s.place(t)
@@ -89,6 +91,7 @@ func (s *Server) replan() {
 func (s *Server) forget(now time.Time) {
 	for len(s.queue) > 0 && now.Sub(s.queue[0].submitted) > forgetTime && now.Sub(s.queue[0].ends) > linkMemory {
 		delete(s.tasks, s.queue[0].id)
+		s.queue[0] = nil // the array behind it lives on
 		s.queue = s.queue[1:]
 	}
 	for policy, g := range s.grants {

@@ -2,6 +2,7 @@ package tracker_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"net/http"
 	"testing"
@@ -10,29 +11,56 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"r2v-mcp/internal/provider"
 	"r2v-mcp/internal/tracker"
 	"r2v-mcp/internal/video"
 )
 
-// brokenLedger writes claims and nothing else.
-type brokenLedger struct{ tracker.Ledger }
-
 var errDiskFull = errors.New("disk full")
 
-func (brokenLedger) Bought(context.Context, string, string) (video.Task, error) {
-	return video.Task{}, errDiskFull
+// failing makes a change of tasks fail in the ledger's file, as a disk does.
+func failing(t *testing.T, path, change string) (mend func()) {
+	t.Helper()
+	db, err := sql.Open("sqlite", path+"?_pragma=busy_timeout(10000)")
+	require.NoError(t, err)
+	defer db.Close()
+	_, err = db.ExecContext(t.Context(), "CREATE TRIGGER r2v_failing BEFORE "+change+" ON r2v_task BEGIN SELECT RAISE(ABORT, 'disk full'); END")
+	require.NoError(t, err)
+	return func() {
+		db, err := sql.Open("sqlite", path+"?_pragma=busy_timeout(10000)")
+		require.NoError(t, err)
+		defer db.Close()
+		_, err = db.ExecContext(t.Context(), "DROP TRIGGER r2v_failing")
+		require.NoError(t, err)
+	}
 }
 
 func TestWhatIsBoughtIsToldAlthoughItCouldNotBeRecorded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tr, _ := follow(t)
-		tr.Ledger = brokenLedger{tr.Ledger}
-		_, _, err := tr.Create(t.Context(), order(t, "Image 1 waves"))
+		tr, sim := follow(t)
+		first, _, err := tr.Create(t.Context(), order(t, "Image 1 sleeps"))
+		require.NoError(t, err)
+		mend := failing(t, tr.Ledger.Path, "UPDATE OF provider_task_id")
+		start := time.Now()
+		_, _, err = tr.Create(t.Context(), order(t, "Image 1 waves"))
+		require.Less(t, time.Since(start), 15*time.Second)
 		var failure *video.Error
 		require.ErrorAs(t, err, &failure)
 		require.Equal(t, video.ChargedUnknown, failure.Charged)
 		require.Contains(t, failure.Message, "disk full")
 		require.Regexp(t, `The clip is bought. Keep provider_task_id [0-9a-f-]{36}`, failure.Advice)
+
+		mend()
+		require.Equal(t, 2, counted(t, sim, "create"))
+		task, replayed, err := tr.Create(t.Context(), order(t, "Image 1 waves"))
+		require.NoError(t, err)
+		require.True(t, replayed)
+		require.NotEqual(t, first.ID, task.ID)
+		task, err = tr.Wait(t.Context(), task.ID, time.Hour)
+		require.NoError(t, err)
+		require.Equal(t, video.Succeeded, task.Status, "it was found in the list")
+		require.Contains(t, failure.Advice, task.ProviderTaskID)
+		require.Equal(t, 2, counted(t, sim, "create"))
 	})
 }
 
@@ -89,7 +117,11 @@ type crashing struct{}
 
 func (crashing) Create(context.Context, video.Request) (string, error) { panic("create") }
 func (crashing) Look(context.Context, string) (video.Snapshot, error)  { panic("look") }
-func (crashing) Save(context.Context, string, string) (string, error)  { panic("save") }
+func (crashing) Cancel(context.Context, string) error                  { panic("cancel") }
+func (crashing) List(context.Context, time.Time, time.Time, int) (provider.Page, error) {
+	panic("list")
+}
+func (crashing) Save(context.Context, string, string) (tracker.Clip, error) { panic("save") }
 
 func TestPanicEndsNeitherTheProgramNorATask(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -97,7 +129,7 @@ func TestPanicEndsNeitherTheProgramNorATask(t *testing.T) {
 		task, _, err := tr.Create(t.Context(), order(t, "Image 1 waves"))
 		require.NoError(t, err)
 		tr.Provider = crashing{}
-		task, err = tr.Wait(t.Context(), task.ID, time.Second)
+		task, err = tr.Wait(t.Context(), task.ID, time.Minute)
 		require.ErrorContains(t, err, "this is a bug of r2v-mcp")
 		require.Equal(t, video.Pending, task.Status)
 
@@ -147,4 +179,6 @@ func TestNothingIsBoughtOnceTheEndIsWaitedFor(t *testing.T) {
 
 type refusing struct{}
 
-func (refusing) Save(context.Context, string, string) (string, error) { return "", errDiskFull }
+func (refusing) Save(context.Context, string, string) (tracker.Clip, error) {
+	return tracker.Clip{}, errDiskFull
+}

@@ -2,11 +2,9 @@ package tracker
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"net/http"
 	"net/url"
 	"os"
@@ -27,33 +25,49 @@ type Folder struct {
 
 // Save downloads a clip to name.mp4 in the folder. The file appears under its name only when it is whole and on the disk:
 // its length is what the server announced, and its boxes are those of a whole MP4. A file that is already there is left alone.
-func (f Folder) Save(ctx context.Context, name, address string) (string, error) {
+func (f Folder) Save(ctx context.Context, name, address string) (Clip, error) {
 	path := filepath.Join(f.Dir, name+".mp4")
-	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
-		return path, nil
+	if clip, err := saved(path); err == nil {
+		return clip, nil
 	}
 	if err := os.MkdirAll(f.Dir, 0o700); err != nil {
-		return "", fmt.Errorf("make the folder for clips: %w", err)
+		return Clip{}, fmt.Errorf("make the folder for clips: %w", err)
 	}
 	f.sweep()
-	body, length, err := f.open(ctx, address)
+	body, announced, err := f.open(ctx, address)
 	if err != nil {
-		return "", err
+		return Clip{}, err
 	}
 	defer body.Close()
 	tmp, err := os.CreateTemp(f.Dir, "."+name+"-*.part")
 	if err != nil {
-		return "", fmt.Errorf("make a file for the clip: %w", err)
+		return Clip{}, fmt.Errorf("make a file for the clip: %w", err)
 	}
 	defer os.Remove(tmp.Name()) // fails once renamed, which is as it should be
-	if err := errors.Join(fill(tmp, body, length), tmp.Close()); err != nil {
-		return "", err
+	length, err := fill(tmp, body, announced)
+	if err := errors.Join(err, tmp.Close()); err != nil {
+		return Clip{}, err
 	}
 	if err := os.Rename(tmp.Name(), path); err != nil {
-		return "", fmt.Errorf("name the clip's file: %w", err)
+		return Clip{}, fmt.Errorf("name the clip's file: %w", err)
 	}
 	syncDir(f.Dir)
-	return path, nil
+	return Clip{path, length}, nil
+}
+
+// saved looks at a clip that an earlier attempt has saved, whose record may have been lost.
+func saved(path string) (Clip, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return Clip{}, err
+	}
+	defer func() { _ = file.Close() }() // it was only read
+	info, err := file.Stat()
+	if err != nil {
+		return Clip{}, err
+	}
+	length, err := checkMP4(file, info.Size())
+	return Clip{path, length}, err
 }
 
 func (f Folder) open(ctx context.Context, address string) (io.ReadCloser, int64, error) {
@@ -84,52 +98,25 @@ func withoutURL(err error) error {
 	return err
 }
 
-// fill writes the clip to the disk and checks that it is whole.
-func fill(file *os.File, body io.Reader, announced int64) error {
+// fill writes the clip to the disk, checks that it is whole, and tells its length.
+func fill(file *os.File, body io.Reader, announced int64) (time.Duration, error) {
 	n, err := io.Copy(file, io.LimitReader(body, maxClip+1))
 	switch {
 	case err != nil:
-		return fmt.Errorf("download stopped after %d bytes: %w", n, err)
+		return 0, fmt.Errorf("download stopped after %d bytes: %w", n, err)
 	case announced >= 0 && n != announced:
-		return fmt.Errorf("download has %d bytes, %d were announced", n, announced)
+		return 0, fmt.Errorf("download has %d bytes, %d were announced", n, announced)
 	case n > maxClip:
-		return fmt.Errorf("clip is larger than %d bytes", maxClip)
+		return 0, fmt.Errorf("clip is larger than %d bytes", maxClip)
 	}
-	if err := checkMP4(file, n); err != nil {
-		return err
+	length, err := checkMP4(file, n)
+	if err != nil {
+		return 0, err
 	}
 	if err := file.Sync(); err != nil {
-		return fmt.Errorf("write the clip to the disk: %w", err)
+		return 0, fmt.Errorf("write the clip to the disk: %w", err)
 	}
-	return nil
-}
-
-// checkMP4 walks the outermost boxes of an MP4: each must end within the file, the last at its end, and there must be both an
-// index and the pictures that it leads to.
-func checkMP4(file io.ReaderAt, size int64) error {
-	found := map[string]bool{}
-	for at := int64(0); at < size; {
-		var header [16]byte
-		if n, err := file.ReadAt(header[:], at); n < 8 {
-			return fmt.Errorf("the download is no whole MP4 file: its boxes break off after %d of %d bytes: %w", at, size, err)
-		}
-		length := int64(binary.BigEndian.Uint32(header[:4]))
-		switch length {
-		case 0: // to the end of the file
-			length = size - at
-		case 1: // 64 bits
-			length = int64(min(binary.BigEndian.Uint64(header[8:]), math.MaxInt64))
-		}
-		if length < 8 || length > size-at {
-			return fmt.Errorf("the download is no whole MP4 file: a box at %d says %d bytes, %d are left", at, length, size-at)
-		}
-		found[string(header[4:8])] = true
-		at += length
-	}
-	if !found["ftyp"] || !found["moov"] || !found["mdat"] {
-		return errors.New("the download is no whole MP4 file: it lacks its type, its index or its pictures")
-	}
-	return nil
+	return length, nil
 }
 
 // sweep removes what an earlier process left half done.

@@ -54,6 +54,11 @@ type Task struct {
 	LookedAt  time.Time // when the provider was last asked
 	SavedTo   string    // the file on this machine, empty until saved
 	SaveError string    // why the last attempt to save failed
+
+	Billed  *decimal.Decimal // what the usage costs, nil until it is known
+	Trouble *Failure         // why the newest state could not be had, nil when it could
+	Found   bool             // the provider's id was found in its list: the answer to the create was lost
+	Owner   string           // whose task it is; empty where there is only one person
 }
 
 // LogValue shows a cost in a log line.
@@ -70,6 +75,7 @@ type Snapshot struct {
 	VideoURL    string
 	Usage       *Usage
 	Failure     *Failure
+	Prompt      string // what the provider says it was asked; empty where it does not say
 }
 
 // Over is the snapshot laid over an earlier one: what it does not say stays as it was.
@@ -162,4 +168,20 @@ func (e *Error) Error() string {
 		s += " (request " + e.RequestID + ")"
 	}
 	return s
+}
+
+// Budget is what may be spent on one day, and how much of it is left. Amounts are in Currency.
+type Budget struct {
+	PerDay   decimal.Decimal
+	Used     decimal.Decimal // billed, and held for clips that are not billed yet
+	Left     decimal.Decimal
+	Currency string
+	ResetsAt time.Time // the next midnight where the operator lives
+}
+
+// Filter selects a page of tasks.
+type Filter struct {
+	Status Status // empty for every one
+	Limit  int    // of tasks on the page, from 1
+	Cursor string // of an earlier page; empty for the first
 }

@@ -66,4 +66,5 @@ type Order struct {
 	IdempotencyKey string // the caller's, empty for none: then equal requests within a while count as one
 	Replay         bool   // return the task of an earlier order with this key, and buy nothing if there is none
 	Fingerprint    string // equal for orders of the same clip: see [Report.Fingerprint]
+	Owner          string // who asks; empty where there is only one person
 }

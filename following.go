@@ -1,0 +1,242 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"r2v-mcp/internal/tracker"
+	"r2v-mcp/internal/video"
+)
+
+// followed is a task that track waits for.
+type followed struct {
+	video.Task
+	shown     string    // what was last said of it
+	since     time.Time // when it was first seen finished and not saved
+	tried     bool      // track itself tried to save it, for nobody else had
+	refused   time.Time // since when the service has refused to tell of it
+	elsewhere bool      // bought at another service than this process reaches
+}
+
+// following is one run of track.
+type following struct {
+	follower *tracker.Tracker
+	view     *view
+	patience time.Duration // how long others are waited for to save a clip, or a refused key to be taken after all
+	tasks    []*followed   // oldest first
+}
+
+// begin finds what is open, and what was made and is not saved.
+func (f *following) begin(ctx context.Context) error {
+	if err := f.addOpen(ctx); err != nil {
+		return err
+	}
+	const page = 500
+	horizon := time.Now().Add(-2*video.Lifetime - time.Hour) // links of older tasks are dead
+	for filter := (video.Filter{Limit: page}); ; {
+		tasks, next, err := f.follower.Ledger.List(ctx, filter)
+		if err != nil {
+			return err
+		}
+		for i := range tasks {
+			t := &followed{Task: tasks[i]}
+			waited := (t.Status.Open() || t.Status == video.Unknown && t.ProviderTaskID == "") && time.Now().Before(t.ExpiresAt())
+			switch {
+			case f.knows(t.ID):
+			case waited: // not among those that this process may follow
+				t.elsewhere = true
+				f.add(t)
+			case f.unfinished(t):
+				f.add(t)
+			}
+		}
+		if next == "" || tasks[len(tasks)-1].CreatedAt.Before(horizon) {
+			break
+		}
+		filter.Cursor = next
+	}
+	slices.SortFunc(f.tasks, func(a, b *followed) int { return a.CreatedAt.Compare(b.CreatedAt) })
+	f.show()
+	return nil
+}
+
+// addOpen finds the open tasks that this process can follow.
+func (f *following) addOpen(ctx context.Context) error {
+	open, err := f.follower.Ledger.Open(ctx)
+	if err != nil {
+		return err
+	}
+	doubts, err := f.follower.Ledger.InDoubt(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range slices.Concat(open, doubts) {
+		if !f.knows(t.ID) {
+			f.add(&followed{Task: t})
+		}
+	}
+	return nil
+}
+
+func (f *following) knows(id string) bool {
+	return slices.ContainsFunc(f.tasks, func(t *followed) bool { return t.ID == id })
+}
+
+func (f *following) add(t *followed) { f.tasks = append(f.tasks, t) }
+
+// open counts the tasks that are waited for.
+func (f *following) open() int {
+	n := 0
+	for _, t := range f.tasks {
+		if f.unfinished(t) {
+			n++
+		}
+	}
+	return n
+}
+
+// unfinished reports whether more is to become of a task by itself.
+func (f *following) unfinished(t *followed) bool {
+	now := time.Now()
+	switch {
+	case t.elsewhere, t.tried:
+		return false
+	case t.Status.Open() && t.ProviderTaskID != "":
+		return true // the service will tell, if only that it has forgotten it
+	case t.Status.Open(), t.Status == video.Unknown && t.ProviderTaskID == "", t.Linkless():
+		return now.Before(t.ExpiresAt())
+	case t.Status != video.Succeeded || t.SavedTo != "" || f.follower.Saver == nil:
+		return false
+	}
+	return now.Before(t.VideoURLExpiresAt())
+}
+
+// look reads from the ledger how tasks go on, and which are new.
+func (f *following) look(ctx context.Context) error {
+	for _, t := range f.tasks {
+		if !f.unfinished(t) {
+			continue
+		}
+		now, err := f.follower.Ledger.Task(ctx, t.ID)
+		if err != nil {
+			return err
+		}
+		t.Task = now
+		if t.Trouble == nil || t.Trouble.Retryable {
+			t.refused = time.Time{}
+		} else if t.refused.IsZero() {
+			t.refused = time.Now()
+		}
+	}
+	return f.addOpen(ctx)
+}
+
+// longestSave bounds a download.
+const longestSave = 5 * time.Minute
+
+// saveLeft saves the clips that nobody has saved for a while: those of a time when nothing was saved, and those whose next
+// attempt is far off. It is the last attempt of this run.
+func (f *following) saveLeft(ctx context.Context) {
+	for _, t := range f.tasks {
+		if t.Status != video.Succeeded || !f.unfinished(t) {
+			continue
+		}
+		if t.since.IsZero() {
+			t.since = time.Now()
+		}
+		if time.Since(t.since) < f.patience {
+			continue
+		}
+		if t.tried = true; t.Linkless() {
+			continue
+		}
+		saving, cancel := context.WithTimeout(ctx, longestSave)
+		clip, failure := f.follower.Saver.Save(saving, t.ID, t.VideoURL)
+		cancel()
+		if ctx.Err() != nil {
+			return
+		}
+		next := time.Time{}
+		if failure != nil {
+			next = time.Now().Add(f.patience) // a server tries again
+		}
+		if now, err := f.follower.Ledger.Saved(ctx, t.ID, clip.Path, failure, next); err == nil {
+			t.Task = now
+		} else {
+			t.SaveError = err.Error()
+		}
+	}
+}
+
+// shutOut is the service's refusal to tell anything to this process, such as that of a wrong key: nothing comes of waiting.
+func (f *following) shutOut() error {
+	var reason *video.Failure
+	for _, t := range f.tasks {
+		if !f.unfinished(t) {
+			continue
+		}
+		if t.refused.IsZero() || time.Since(t.refused) < f.patience {
+			return nil
+		}
+		reason = t.Trouble
+	}
+	if reason == nil {
+		return nil
+	}
+	return &video.Error{Charged: video.NotCharged, Failure: *reason}
+}
+
+// state says in a word or two how a task stands.
+func (f *following) state(t *followed) string {
+	switch {
+	case t.Status == video.Unknown && t.ProviderTaskID == "" && f.unfinished(t):
+		return "in doubt: the service is searched for it"
+	case t.Status.Open() && t.ProviderTaskID == "":
+		return "being bought"
+	case t.SavedTo != "" && t.SaveError != "":
+		return "saved to " + t.SavedTo + ", but " + t.SaveError
+	case t.SavedTo != "":
+		return "saved to " + t.SavedTo
+	case t.Status == video.Succeeded && f.unfinished(t) && t.SaveError != "":
+		return "not saved yet: " + t.SaveError
+	case t.Status == video.Failed && t.Failure != nil:
+		return "FAILED " + failed(t.Failure)
+	case t.Trouble != nil:
+		return string(t.Status) + ", not seen: " + failed(t.Trouble)
+	}
+	return string(t.Status)
+}
+
+// usualClip is about how long a clip takes: one to five minutes, say the documents.
+const usualClip = 3 * time.Minute
+
+// show says what has changed.
+func (f *following) show() {
+	ended, total, waiting := 0, 0, ""
+	for _, t := range f.tasks {
+		if t.elsewhere {
+			continue
+		}
+		if words := f.state(t); words != t.shown {
+			f.view.line(t.ID + "  " + words)
+			t.shown = words
+		}
+		total++
+		if !f.unfinished(t) {
+			ended += 100
+			continue
+		}
+		waiting = fmt.Sprintf("%s %s %.0f s", t.ID, t.Status, time.Since(t.CreatedAt).Seconds())
+		ended += percent(time.Since(t.CreatedAt), usualClip)
+	}
+	open := f.open()
+	if open == 0 {
+		return
+	}
+	if open > 1 {
+		waiting = fmt.Sprintf("%d of %d open", open, total)
+	}
+	f.view.progress(ended/total, waiting)
+}

@@ -1,0 +1,49 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+
+	"r2v-mcp/internal/video"
+)
+
+// explain puts a failure of the database into words that say what to do. What is clear already stays as it is.
+func (l *Ledger) explain(err error) error {
+	if err == nil || errors.Is(err, ErrNotFound) {
+		return err
+	}
+	if _, ok := errors.AsType[*video.Error](err); ok {
+		return err
+	}
+	name, words := "the ledger "+l.Path, sqliteWords
+	if l.DatabaseURL != "" {
+		name, words = "the ledger's database", postgresWords
+	}
+	what, advice := words(err)
+	if errors.Is(err, errNewer) {
+		what, advice = err.Error(), "Update this r2v-mcp; nothing was changed."
+	}
+	if what == "" {
+		what, advice = err.Error(), "Call again; if it stays like this, tell the user."
+	}
+	return &video.Error{Charged: video.NotCharged, Failure: video.Failure{
+		Code: "LedgerUnavailable", Message: fmt.Sprintf("%s cannot be used: %s", name, what), Advice: advice, Retryable: true,
+	}}
+}
+
+func mayBeBought(t video.Task) error {
+	return &video.Error{Charged: video.ChargedUnknown, Failure: video.Failure{
+		Code:    "MayBeBoughtAlready",
+		Message: fmt.Sprintf("task %s is the same request, and nobody knows yet whether it was bought", t.ID),
+		Advice: fmt.Sprintf("This call bought nothing. Call get_task with task_id %s: the provider's list is being searched for it, and within %.0f minutes "+
+			"it is found or set free.", t.ID, Doubt.Minutes()),
+	}}
+}
+
+func keyReused(t video.Task) error {
+	return &video.Error{Charged: video.NotCharged, Failure: video.Failure{
+		Code:    "IdempotencyKeyReused",
+		Message: fmt.Sprintf("idempotency_key %s belongs to task %s, which was another request", t.IdempotencyKey, t.ID),
+		Advice:  fmt.Sprintf("Nothing was bought. Call get_task with task_id %s for the earlier clip; give a new idempotency_key to buy this one.", t.ID),
+	}}
+}

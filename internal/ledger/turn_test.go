@@ -1,0 +1,107 @@
+package ledger_test
+
+import (
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"r2v-mcp/internal/ledger"
+)
+
+// duties is what all processes of a ledger take turns at.
+func duties() map[string]func(t *testing.T, l *ledger.Ledger) {
+	return map[string]func(t *testing.T, l *ledger.Ledger){
+		"two places in a line are never closer than they should be": func(t *testing.T, l *ledger.Ledger) {
+			const every = 50 * time.Millisecond
+			other := beside(t, l, nil)
+			var mu sync.Mutex
+			var places []time.Time
+			var wait sync.WaitGroup
+			for i := range 60 {
+				wait.Go(func() {
+					time.Sleep(time.Duration(i%7) * 123 * time.Microsecond)
+					now := time.Now()
+					after, err := []*ledger.Ledger{l, other}[i%2].Turn(t.Context(), "query", every)
+					mu.Lock()
+					defer mu.Unlock()
+					if err == nil {
+						places = append(places, now.Add(after))
+					}
+				})
+			}
+			wait.Wait()
+			require.Len(t, places, 60)
+			slices.SortFunc(places, time.Time.Compare)
+			for i, place := range places[1:] {
+				require.GreaterOrEqual(t, place.Sub(places[i]), every)
+			}
+			require.Less(t, places[59].Sub(places[0]), 60*every, "nor further apart, while there are others")
+		},
+		"a line that was left unused saves nothing up, and lines are apart": func(t *testing.T, l *ledger.Ledger) {
+			turn := func(line string) time.Duration {
+				after, err := l.Turn(t.Context(), line, time.Second)
+				require.NoError(t, err)
+				return after
+			}
+			require.Zero(t, turn("query"))
+			require.Zero(t, turn("list"))
+			require.Equal(t, time.Second, turn("query"))
+			time.Sleep(time.Minute)
+			require.Zero(t, turn("query"))
+			require.Equal(t, time.Second, turn("query"))
+			elsewhere, err := beside(t, l, func(o *ledger.Options) { o.Upstream = "elsewhere" }).Turn(t.Context(), "query", time.Second)
+			require.NoError(t, err)
+			require.Zero(t, elsewhere)
+		},
+		"a line of before the clock was set back keeps nobody": func(t *testing.T, l *ledger.Ledger) {
+			_, err := l.Turn(t.Context(), "query", 5*time.Hour)
+			require.NoError(t, err)
+			after, err := l.Turn(t.Context(), "query", time.Second)
+			require.NoError(t, err)
+			require.Zero(t, after)
+		},
+		"a duty has one holder, and another when its time is over": func(t *testing.T, l *ledger.Ledger) {
+			seize := func(l *ledger.Ledger) (bool, error) {
+				return l.Seize(t.Context(), "sweep", time.Now().Add(time.Minute))
+			}
+			one(t, l, seize)
+			time.Sleep(time.Minute - time.Second)
+			seized, err := seize(l)
+			require.NoError(t, err)
+			require.False(t, seized)
+			time.Sleep(time.Second)
+			one(t, l, seize)
+		},
+		"a duty is due when its holder says, or sooner when somebody is in a hurry": func(t *testing.T, l *ledger.Ledger) {
+			dueIn := func() time.Duration {
+				at, err := l.DueAt(t.Context(), "sweep")
+				require.NoError(t, err)
+				return time.Until(at)
+			}
+			_, err := l.Seize(t.Context(), "sweep", time.Now().Add(time.Minute))
+			require.NoError(t, err)
+			require.Equal(t, time.Minute, dueIn())
+			require.NoError(t, l.Settle(t.Context(), "sweep", time.Now().Add(10*time.Minute)))
+			require.Equal(t, 10*time.Minute, dueIn())
+			require.NoError(t, l.Hurry(t.Context(), "sweep", time.Now().Add(time.Second)))
+			require.NoError(t, l.Hurry(t.Context(), "sweep", time.Now().Add(time.Hour)))
+			require.Equal(t, time.Second, dueIn())
+			at, err := l.DueAt(t.Context(), "never done")
+			require.NoError(t, err)
+			require.True(t, at.IsZero())
+		},
+		"a duty of before the clock was set back is due": func(t *testing.T, l *ledger.Ledger) {
+			_, err := l.Seize(t.Context(), "sweep", time.Now().Add(5*time.Hour))
+			require.NoError(t, err)
+			at, err := l.DueAt(t.Context(), "sweep")
+			require.NoError(t, err)
+			require.False(t, at.After(time.Now()))
+			one(t, l, func(l *ledger.Ledger) (bool, error) {
+				return l.Seize(t.Context(), "sweep", time.Now().Add(time.Minute))
+			})
+		},
+	}
+}

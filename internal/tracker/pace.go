@@ -1,0 +1,92 @@
+package tracker
+
+import (
+	"context"
+	"time"
+
+	"r2v-mcp/internal/video"
+)
+
+const (
+	// queryTurn keeps queries, lists and cancellations of all processes below the documented 20 of each a second, with room for
+	// those that the network bunches up.
+	queryTurn = time.Second / 18
+	// longestTurn is how long one of them may have to wait.
+	longestTurn = 30 * time.Second
+	// quickClip and slowClip are how long clips take, until the ledger knows better.
+	// Source: "1 to 5 minutes", Wan - reference-to-video guide.
+	quickClip, slowClip = time.Minute, 5 * time.Minute
+)
+
+// beat is the quickest pace at which open tasks are looked at: 3 seconds by default, so that an end is seen within 5.
+func (t *Tracker) beat() time.Duration { return t.PollInterval / 5 }
+
+// turn waits for this account's next turn of a call, among all processes.
+func (t *Tracker) turn(ctx context.Context, call string) error {
+	wait, err := t.Ledger.Turn(ctx, call, queryTurn)
+	if err != nil {
+		return err
+	}
+	if wait > longestTurn || !sleep(ctx, wait) {
+		return &video.Error{Charged: video.NotCharged, Failure: video.Failure{
+			Code: "Busy", Message: "too many questions are in line for the service, which takes 20 a second", Advice: "Call again in a minute.", Retryable: true,
+		}}
+	}
+	return nil
+}
+
+// pace is how a model's clips usually go.
+type pace struct{ quick, slow time.Duration }
+
+// usual returns the pace of each model among the tasks.
+func (t *Tracker) usual(ctx context.Context, tasks []video.Task) (map[string]pace, error) {
+	paces := map[string]pace{}
+	for _, task := range tasks {
+		model := task.Request.Model
+		if _, known := paces[model]; known {
+			continue
+		}
+		quick, slow, err := t.Ledger.Usual(ctx, model)
+		if err != nil {
+			return nil, err
+		}
+		if quick == 0 {
+			quick, slow = quickClip, slowClip
+		}
+		paces[model] = pace{quick, slow}
+	}
+	return paces, nil
+}
+
+// next is when a task is worth looking at again: not before it can be done, at the beat while it may be done any moment,
+// and more and more rarely when it is late.
+func (t *Tracker) next(task *video.Task, p pace, now time.Time) time.Time {
+	age := now.Sub(since(task))
+	switch {
+	case age < p.quick/2:
+		return earlier(since(task).Add(p.quick/2), now.Add(t.PollInterval))
+	case age < 2*p.slow:
+		return now.Add(t.beat())
+	}
+	return now.Add(min(t.PollInterval, max(t.beat(), age/100)))
+}
+
+// nextDoubt is when a purchase of unknown fate is worth looking for again.
+func (t *Tracker) nextDoubt(task *video.Task, now time.Time) time.Time {
+	return now.Add(max(t.beat(), min(4*t.PollInterval, now.Sub(task.CreatedAt)/10)))
+}
+
+// since is when the service took the task, as far as is known.
+func since(task *video.Task) time.Time {
+	if task.SubmittedAt.IsZero() {
+		return task.CreatedAt
+	}
+	return task.SubmittedAt
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,171 @@
+package tracker
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"r2v-mcp/internal/ledger"
+	"r2v-mcp/internal/video"
+)
+
+// sweep is the duty of looking at all open tasks. It is nobody's for longer than one round, so that none can be lost with
+// its holder.
+const sweep = "sweep"
+
+// complainEvery is how often an outage is worth a line in the log.
+const complainEvery = 10 * time.Minute
+
+// startDelay lets a client get its answers before the ledger is opened: many start the program only to list its tools.
+const startDelay = time.Second
+
+// Run follows the open tasks of the ledger until ctx ends, those of other processes as well, and goes on where an earlier
+// process was ended. It begins after a second, or with the first purchase.
+func (t *Tracker) Run(ctx context.Context) {
+	nudged := t.bell()
+	for pause := startDelay; ; {
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-nudged:
+			timer.Stop()
+		case <-timer.C:
+		}
+		pause = t.Round(ctx)
+	}
+}
+
+// bell rings when something is to be done at once.
+func (t *Tracker) bell() chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.nudged == nil {
+		t.nudged = make(chan struct{}, 1)
+	}
+	return t.nudged
+}
+
+// hurry makes open tasks be looked at by then, here or in another process.
+func (t *Tracker) hurry(ctx context.Context, by time.Time) {
+	// What is not hurried comes in its own time.
+	_ = t.Ledger.Hurry(ctx, sweep, by)
+	select {
+	case t.bell() <- struct{}{}:
+	default: // it rings already
+	}
+}
+
+// Round does what is due now, and returns how long there is nothing more to do.
+func (t *Tracker) Round(ctx context.Context) (pause time.Duration) {
+	shortest := min(10*time.Millisecond, t.beat())
+	idle := max(t.PollInterval/3, shortest)
+	defer func() {
+		if recover() != nil {
+			pause = idle
+			t.troubled(ctx, "", errors.New("following tasks crashed: this is a bug of r2v-mcp"))
+			t.Logger.ErrorContext(ctx, "following tasks crashed: this is a bug of r2v-mcp")
+		}
+	}()
+	next := time.Now().Add(idle)
+	for _, duty := range []func(context.Context) (time.Time, error){t.overdue, t.sweep} {
+		at, err := duty(ctx)
+		if err != nil && ctx.Err() == nil {
+			t.complain(ctx, err)
+		}
+		if !at.IsZero() {
+			next = earlier(next, at)
+		}
+	}
+	return max(shortest, time.Until(next))
+}
+
+// complain logs what keeps tasks from being followed: an outage is told now and then, not at every look.
+func (t *Tracker) complain(ctx context.Context, err error) {
+	t.mu.Lock()
+	quiet := time.Since(t.complained) < complainEvery
+	if !quiet {
+		t.complained = time.Now()
+	}
+	t.mu.Unlock()
+	level := slog.LevelWarn
+	if quiet {
+		level = slog.LevelDebug
+	}
+	t.Logger.Log(ctx, level, "open tasks could not be looked at; it is tried again", "err", err)
+}
+
+// overdue saves clips and puts purchases in doubt whose process has ended. It returns when the next of them is due.
+func (t *Tracker) overdue(ctx context.Context) (time.Time, error) {
+	at, err := t.Ledger.NextDue(ctx)
+	if err != nil || at.IsZero() || at.After(time.Now()) {
+		return at, err
+	}
+	n, err := t.Ledger.Interrupted(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	if n > 0 {
+		t.Logger.WarnContext(ctx, "purchases were interrupted; the service is asked what became of them", "count", n)
+		t.hurry(ctx, time.Now())
+	}
+	if err := t.saveDue(ctx); err != nil {
+		return time.Time{}, err
+	}
+	return time.Now().Add(t.beat()), nil
+}
+
+// sweep looks at all open tasks if it is time and nobody else does. It returns when the next sweep is due.
+func (t *Tracker) sweep(ctx context.Context) (time.Time, error) {
+	at, err := t.Ledger.DueAt(ctx, sweep)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return time.Time{}, nil
+	}
+	now := time.Now()
+	if err != nil || at.After(now) || t.shutOut(now) {
+		return at, err
+	}
+	r := &round{Tracker: t, now: now, listed: map[string]provided{}}
+	if err := r.read(ctx); err != nil || r.empty() {
+		return time.Time{}, err
+	}
+	if early := r.fresh(); early.After(now) {
+		return early, nil
+	}
+	if seized, err := t.Ledger.Seize(ctx, sweep, now.Add(t.Ledger.Lease)); err != nil || !seized {
+		return now.Add(t.beat()), err
+	}
+	r.raise(ctx)
+	failure := r.follow(ctx)
+	at = r.nextSweep(ctx)
+	if failure != nil {
+		at = time.Now().Add(t.PollInterval)
+	}
+	return at, errors.Join(failure, t.Ledger.Settle(context.WithoutCancel(ctx), sweep, at))
+}
+
+// shutOut reports whether this process's key was refused a moment ago: another process may have a better one.
+func (t *Tracker) shutOut(now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return now.Before(t.out)
+}
+
+// troubled records why the newest state of a task could not be had; without an id, of all.
+func (t *Tracker) troubled(ctx context.Context, id string, err error) {
+	failure := video.Failure{Code: "NotSeen", Message: err.Error(), Retryable: true}
+	known, ok := errors.AsType[*video.Error](err)
+	if ok {
+		failure = known.Failure
+	}
+	if ok && !known.Retryable {
+		t.mu.Lock()
+		t.out = time.Now().Add(4 * t.PollInterval)
+		t.mu.Unlock()
+	}
+	if ctx.Err() == nil { // the end of the program is no trouble of the task's
+		_ = t.Ledger.Troubled(ctx, id, &failure)
+	}
+}

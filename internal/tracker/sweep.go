@@ -1,0 +1,270 @@
+package tracker
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"r2v-mcp/internal/provider"
+	"r2v-mcp/internal/video"
+)
+
+const (
+	// fewOpen is how many open tasks are read one by one: their ends come with it.
+	fewOpen = 3
+	// mostFailures is after how many tasks in a row that could not be read the service is left alone for a while.
+	mostFailures = 3
+	// mostPages bounds what is read of a list that does not end.
+	mostPages = 500
+	// margin is how far the service's clock and ours may be apart where times of both are compared.
+	margin = 10 * time.Minute
+	// alarm is when a task without a known end is raised loudly: there are two hours left to do something.
+	alarm = video.Lifetime - 2*time.Hour
+)
+
+// provided is a row of the provider's list.
+type provided = provider.Listed
+
+// round is one look at everything that is open.
+type round struct {
+	*Tracker
+	now    time.Time
+	open   []video.Task // with a provider's id
+	doubts []video.Task // without one: under way, or of unknown fate
+	listed map[string]provided
+	whole  bool          // every task of the time was listed
+	skew   time.Duration // the service's clock less ours
+	timed  bool          // the service told its time
+	kept   time.Time     // when the duty was last kept
+}
+
+func (r *round) read(ctx context.Context) (err error) {
+	if r.open, err = r.Ledger.Open(ctx); err != nil {
+		return err
+	}
+	r.doubts, err = r.Ledger.InDoubt(ctx)
+	return err
+}
+
+func unknown(task video.Task) bool { return task.Status == video.Unknown }
+
+// empty reports whether there is nothing to look at. A purchase that is under way is its own process's.
+func (r *round) empty() bool { return len(r.open) == 0 && !slices.ContainsFunc(r.doubts, unknown) }
+
+// fresh returns when the first look is worth it, while all that is open was bought a moment ago; else the zero time.
+func (r *round) fresh() time.Time {
+	if slices.ContainsFunc(r.doubts, unknown) {
+		return time.Time{}
+	}
+	first := r.now.Add(r.PollInterval)
+	for _, task := range r.open {
+		if !task.LookedAt.IsZero() {
+			return time.Time{}
+		}
+		first = earlier(first, since(&task).Add(min(r.PollInterval, quickClip/2)))
+	}
+	return first
+}
+
+// follow looks at all open tasks through the provider's list, or one by one when they are few.
+func (r *round) follow(ctx context.Context) error {
+	r.kept = r.now
+	if err := r.list(ctx); err != nil {
+		r.troubled(ctx, "", err)
+		return err
+	}
+	var failure error
+	failed := 0 // in a row: what fails for one task may work for the next
+	for _, task := range r.open {
+		seen, err := r.see(ctx, task)
+		switch {
+		case err != nil:
+			failed++
+			failure = err
+			r.troubled(ctx, task.ID, err)
+		case seen:
+			failed = 0
+		}
+		if failed == mostFailures {
+			return failure
+		}
+	}
+	return errors.Join(failure, r.reconcile(ctx))
+}
+
+// list reads the pages on which open tasks may be. Rows that are not of this ledger are kept for what is in doubt.
+func (r *round) list(ctx context.Context) error {
+	searching := slices.ContainsFunc(r.doubts, unknown)
+	if len(r.open) <= fewOpen && !searching {
+		return nil
+	}
+	from, to := r.span()
+	missing := map[string]bool{}
+	for _, task := range r.open {
+		missing[task.ProviderTaskID] = true
+	}
+	for page := 1; page <= mostPages; page++ {
+		p, err := r.page(ctx, from, to, page)
+		if err != nil {
+			return err
+		}
+		for _, row := range p.Tasks {
+			r.listed[row.ID] = row
+			delete(missing, row.ID)
+		}
+		if p.Last {
+			r.whole = true
+			return nil
+		}
+		if !searching && (len(missing) <= fewOpen || p.Total-len(r.listed) > len(missing)*len(p.Tasks)) {
+			return nil // the rest is read one by one with fewer calls
+		}
+	}
+	return nil
+}
+
+func (r *round) page(ctx context.Context, from, to time.Time, page int) (provider.Page, error) {
+	if err := r.keepDuty(ctx); err != nil {
+		return provider.Page{}, err
+	}
+	if err := r.turn(ctx, "list"); err != nil {
+		return provider.Page{}, err
+	}
+	p, err := r.Provider.List(ctx, from, to, page)
+	if err == nil && !p.ServedAt.IsZero() {
+		r.skew, r.timed = time.Until(p.ServedAt), true
+	}
+	return p, err
+}
+
+// span is the time in which all tasks of this round were submitted, as far as the service can list it.
+func (r *round) span() (from, to time.Time) {
+	from, to = r.now, r.now.Add(-video.Lifetime)
+	for _, task := range slices.Concat(r.open, r.doubts) {
+		from = earlier(from, earlier(since(&task), task.CreatedAt))
+		if at := since(&task); at.After(to) {
+			to = at
+		}
+	}
+	from, to = from.Add(-margin), to.Add(margin)
+	if oldest := to.Add(-video.Lifetime); from.Before(oldest) {
+		from = oldest
+	}
+	return from, to
+}
+
+// keepDuty keeps others from taking the sweep over while it goes on.
+func (r *round) keepDuty(ctx context.Context) error {
+	if time.Since(r.kept) < r.Ledger.Lease/3 {
+		return nil
+	}
+	r.kept = time.Now()
+	return r.Ledger.Settle(ctx, sweep, r.kept.Add(r.Ledger.Lease))
+}
+
+// see takes note of what the list says of a task, and reads the task itself when it has ended, when few are open, and now and
+// then when the list has not got it. It reports whether the service was asked.
+func (r *round) see(ctx context.Context, task video.Task) (asked bool, err error) {
+	row, listed := r.listed[task.ProviderTaskID]
+	switch {
+	case listed && row.Status == task.Status && task.Trouble == nil:
+		return false, nil
+	case listed && row.Status.Open():
+		_, err := r.Ledger.Looked(ctx, task.ID, video.Snapshot{Status: row.Status, ScheduledAt: row.StartedAt}, time.Time{})
+		return false, err
+	case !listed && len(r.open) > fewOpen && time.Since(task.LookedAt) < r.PollInterval:
+		return false, nil
+	}
+	if err := r.keepDuty(ctx); err != nil {
+		return false, err
+	}
+	_, err = r.look(ctx, task)
+	return true, err
+}
+
+// look asks the provider how a task stands, and records it. A task that it does not know has been forgotten, which takes
+// 24 hours; before that it is asked for in the wrong place.
+func (t *Tracker) look(ctx context.Context, task video.Task) (video.Task, error) {
+	s, err := t.ask(ctx, task.ProviderTaskID)
+	if err == nil && s.Status == video.Unknown && time.Since(since(&task)) < video.Lifetime {
+		err = &video.Error{Charged: video.NotCharged, Failure: video.Failure{
+			Code: "UnknownToProvider", Message: "the service does not know this task, although it is younger than 24 hours", Retryable: true,
+			Advice: "Check that key and region are those it was made with, and call get_task again.",
+		}}
+	}
+	if err != nil {
+		return task, err
+	}
+	if task.Found && s.Prompt != "" {
+		if whole, err := t.Ledger.Task(ctx, task.ID); err == nil && !samePrompt(whole.Request.Prompt, s.Prompt) {
+			return t.Ledger.Disowned(ctx, task.ID, task.ProviderTaskID)
+		}
+	}
+	if s.Status == task.Status && s.Status.Open() && task.Trouble == nil && time.Since(task.LookedAt) < t.PollInterval {
+		return task, nil // nothing to write
+	}
+	now, err := t.Ledger.Looked(ctx, task.ID, s, t.saveAt(s))
+	if err == nil && !now.Status.Open() {
+		t.Logger.InfoContext(ctx, "ended", "task", task.ID, "provider_task_id", task.ProviderTaskID, "status", now.Status)
+	}
+	return now, err
+}
+
+// ask reads a task at the provider, when it is its turn.
+func (t *Tracker) ask(ctx context.Context, providerTaskID string) (video.Snapshot, error) {
+	if err := t.turn(ctx, "query"); err != nil {
+		return video.Snapshot{}, err
+	}
+	return t.Provider.Look(ctx, providerTaskID)
+}
+
+// saveAt is when a clip is to be saved: at once, never when there is none or nothing is saved.
+func (t *Tracker) saveAt(s video.Snapshot) time.Time {
+	if s.Status != video.Succeeded || (t.Saver == nil && s.VideoURL != "") {
+		return time.Time{}
+	}
+	return time.Now()
+}
+
+func samePrompt(ours, theirs string) bool {
+	return strings.TrimSpace(ours) == strings.TrimSpace(theirs)
+}
+
+// nextSweep is the earliest time at which something is worth looking at again.
+func (r *round) nextSweep(ctx context.Context) time.Time {
+	now := time.Now()
+	next := now.Add(r.PollInterval)
+	paces, err := r.usual(ctx, r.open)
+	if err != nil {
+		return next
+	}
+	for _, task := range r.open {
+		next = earlier(next, r.next(&task, paces[task.Request.Model], now))
+	}
+	for _, task := range r.doubts {
+		next = earlier(next, r.nextDoubt(&task, now))
+	}
+	if soonest := now.Add(r.beat()); next.Before(soonest) {
+		return soonest // of many tasks one is always about to be worth it
+	}
+	return next
+}
+
+// raise says loudly, once an hour, which tasks are about to be forgotten without a known end.
+func (r *round) raise(ctx context.Context) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.warned == nil {
+		r.warned = map[string]time.Time{}
+	}
+	for _, task := range slices.Concat(r.open, r.doubts) {
+		if r.now.Sub(since(&task)) < alarm || r.now.Sub(r.warned[task.ID]) < time.Hour {
+			continue
+		}
+		r.warned[task.ID] = r.now
+		r.Logger.ErrorContext(ctx, "a task is about to be forgotten by the service, and its end is not known: look for it in the Model Studio console",
+			"task", task.ID, "provider_task_id", task.ProviderTaskID, "status", task.Status, "forgotten_at", task.ExpiresAt().UTC().Format(time.RFC3339))
+	}
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/shopspring/decimal"
+	"github.com/spf13/cobra"
+
+	"r2v-mcp/internal/ledger"
+	"r2v-mcp/internal/video"
+)
+
+type tasksFlags struct {
+	json   bool
+	status string
+	limit  int
+}
+
+func (p *program) tasksCommand() *cobra.Command {
+	var f tasksFlags
+	cmd := &cobra.Command{
+		Use: "tasks", Short: "Show the ledger: tasks, and what was spent by day against the budget", Args: cobra.NoArgs,
+		Long: "Show the ledger: its tasks, newest first, and what was spent by day against the budget.\nIt asks nobody but the ledger, and needs no key.",
+		RunE: func(cmd *cobra.Command, _ []string) error { return p.tasks(cmd.Context(), f) },
+	}
+	cmd.Flags().BoolVar(&f.json, "json", false, "one JSON document: tasks, days, budget")
+	cmd.Flags().StringVar(&f.status, "status", "", "only tasks of this `status`: "+statuses())
+	cmd.Flags().IntVar(&f.limit, "limit", 20, "the latest `n` tasks; 0 for all")
+	return cmd
+}
+
+func statuses() string {
+	var names []string
+	for _, s := range video.Statuses() {
+		names = append(names, string(s))
+	}
+	return strings.Join(names, ", ")
+}
+
+// report is what the ledger tells.
+type report struct {
+	tasks  []video.Task
+	days   []ledger.Day  // of the last week, latest first
+	budget *video.Budget // of today, nil for none
+	now    time.Time
+	place  string // of the ledger, without a password
+	exists bool
+}
+
+func (p *program) tasks(ctx context.Context, f tasksFlags) error {
+	status := video.Status(strings.ToUpper(f.status))
+	if status != "" && !slices.Contains(video.Statuses(), status) {
+		return fmt.Errorf("--status: %q is not one of %s", f.status, statuses())
+	}
+	if f.limit < 0 {
+		return fmt.Errorf("--limit: %d is below 0", f.limit)
+	}
+	cfg, catalogue, err := p.config(ctx)
+	if err != nil {
+		return err
+	}
+	l := cfg.ledger()
+	r, err := readReport(ctx, l, video.Filter{Status: status, Limit: f.limit}, catalogue.Region(cfg.Region).Currency)
+	if err := errors.Join(advised(err), l.Close()); err != nil {
+		return err
+	}
+	r.place = cfg.ledgerName()
+	if f.json {
+		return r.writeJSON(p.stdout)
+	}
+	return r.writeTable(p.stdout, status)
+}
+
+// advised adds to an error what can be done about it.
+func advised(err error) error {
+	if known, ok := errors.AsType[*video.Error](err); ok && known.Advice != "" {
+		return fmt.Errorf("%w\n%s", err, known.Advice)
+	}
+	return err
+}
+
+// lastDays is how many days are summed up.
+const lastDays = 7
+
+func readReport(ctx context.Context, l *ledger.Ledger, f video.Filter, currency string) (r *report, err error) {
+	r = &report{now: time.Now(), exists: true}
+	if _, err := os.Stat(l.Path); l.DatabaseURL == "" && errors.Is(err, os.ErrNotExist) {
+		r.exists = false
+	}
+	if r.tasks, err = latest(ctx, l, f); err != nil {
+		return nil, err
+	}
+	if r.days, err = l.Days(ctx, r.now.AddDate(0, 0, 1-lastDays)); err != nil {
+		return nil, err
+	}
+	r.budget, err = l.Budget(ctx, currency)
+	return r, err
+}
+
+// latest returns the filter's limit of tasks, newest first, all for 0.
+func latest(ctx context.Context, l *ledger.Ledger, f video.Filter) (tasks []video.Task, err error) {
+	const page = 500
+	limit := f.Limit
+	for {
+		if f.Limit = page; limit > 0 {
+			f.Limit = min(page, limit-len(tasks))
+		}
+		some, next, err := l.List(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		tasks = append(tasks, some...)
+		if next == "" || len(tasks) == limit {
+			return tasks, nil
+		}
+		f.Cursor = next
+	}
+}
+
+// settled is what the finished clips of the days were to cost at most, and did.
+type settled struct {
+	currency          string
+	estimated, billed decimal.Decimal
+}
+
+// settled sums up by currency.
+func (r *report) settled() []settled {
+	var sums []settled
+	for _, d := range r.days {
+		i := slices.IndexFunc(sums, func(s settled) bool { return s.currency == d.Currency })
+		if i < 0 {
+			i = len(sums)
+			sums = append(sums, settled{currency: d.Currency})
+		}
+		sums[i].estimated, sums[i].billed = sums[i].estimated.Add(d.Estimated), sums[i].billed.Add(d.Billed)
+	}
+	return slices.DeleteFunc(sums, func(s settled) bool { return s.estimated.IsZero() })
+}
+
+func (s settled) difference() decimal.Decimal { return s.billed.Sub(s.estimated) }
+
+// percent is the difference in hundredths of the estimate.
+func (s settled) percent() decimal.Decimal { return s.difference().Shift(2).DivRound(s.estimated, 2) }
+
+// odd reports whether bills and estimates are further apart than they may be.
+func (s settled) odd() bool { return s.percent().Abs().GreaterThan(decimal.NewFromInt(1)) }

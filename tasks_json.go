@@ -1,0 +1,129 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"r2v-mcp/internal/video"
+)
+
+// document is the report for programs: snake_case, exact numbers, times in UTC.
+type document struct {
+	Tasks  []taskEntry  `json:"tasks"`
+	Days   []dayEntry   `json:"days"`
+	Budget *budgetEntry `json:"budget"` // null for none
+}
+
+type taskEntry struct {
+	TaskID         string        `json:"task_id"`
+	ProviderTaskID string        `json:"provider_task_id,omitempty"`
+	IdempotencyKey string        `json:"idempotency_key,omitempty"`
+	Status         video.Status  `json:"status"`
+	Model          string        `json:"model,omitempty"`
+	Prompt         string        `json:"prompt,omitempty"`
+	CreatedAt      time.Time     `json:"created_at"`
+	SubmittedAt    time.Time     `json:"submitted_at,omitzero"`
+	EndedAt        time.Time     `json:"ended_at,omitzero"`
+	ExpiresAt      time.Time     `json:"expires_at"`
+	Cost           *costEntry    `json:"cost,omitempty"`
+	Charged        video.Charged `json:"charged"`
+	VideoURL       string        `json:"video_url,omitempty"`
+	VideoExpiresAt time.Time     `json:"video_url_expires_at,omitzero"`
+	SavedTo        string        `json:"saved_to,omitempty"`
+	SaveError      string        `json:"save_error,omitempty"`
+	Error          *errorEntry   `json:"error,omitempty"`
+}
+
+type costEntry struct {
+	Estimated struct {
+		Low  json.Number `json:"low"`
+		High json.Number `json:"high"`
+	} `json:"estimated"`
+	Billed     json.Number `json:"billed,omitempty"`
+	Difference json.Number `json:"difference,omitempty"` // of the bill, from the highest estimate
+	Currency   string      `json:"currency"`
+}
+
+type errorEntry struct {
+	Code      string `json:"code"`
+	Message   string `json:"message"`
+	Advice    string `json:"advice,omitempty"`
+	Retryable bool   `json:"retryable"`
+}
+
+type dayEntry struct {
+	Date       string      `json:"date"`
+	Currency   string      `json:"currency"`
+	Tasks      int         `json:"tasks"`
+	Used       json.Number `json:"used"` // billed, and held for what is not billed yet
+	Billed     json.Number `json:"billed"`
+	Estimated  json.Number `json:"estimated"` // the highest estimates of what is billed
+	Difference json.Number `json:"difference"`
+}
+
+type budgetEntry struct {
+	PerDay   json.Number `json:"per_day"`
+	Used     json.Number `json:"used"`
+	Left     json.Number `json:"left"`
+	Currency string      `json:"currency"`
+	ResetsAt time.Time   `json:"resets_at"`
+}
+
+// number is a decimal as a JSON number, exactly.
+func number(d decimal.Decimal) json.Number { return json.Number(d.String()) }
+
+func utc(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return t.UTC().Truncate(time.Second)
+}
+
+// writeJSON shows the report to a program.
+func (r *report) writeJSON(out io.Writer) error {
+	d := document{Tasks: []taskEntry{}, Days: []dayEntry{}}
+	for i := range r.tasks {
+		d.Tasks = append(d.Tasks, asEntry(&r.tasks[i]))
+	}
+	for _, day := range r.days {
+		d.Days = append(d.Days, dayEntry{
+			Date: day.Date, Currency: day.Currency, Tasks: day.Tasks, Used: number(day.Used), Billed: number(day.Billed),
+			Estimated: number(day.Estimated), Difference: number(day.Billed.Sub(day.Estimated)),
+		})
+	}
+	if b := r.budget; b != nil {
+		d.Budget = &budgetEntry{PerDay: number(b.PerDay), Used: number(b.Used), Left: number(b.Left), Currency: b.Currency, ResetsAt: utc(b.ResetsAt)}
+	}
+	text, err := json.MarshalIndent(d, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(out, escaped(text)+"\n")
+	return err
+}
+
+func asEntry(t *video.Task) taskEntry {
+	e := taskEntry{
+		TaskID: t.ID, ProviderTaskID: t.ProviderTaskID, IdempotencyKey: t.IdempotencyKey, Status: t.Status, Model: t.Request.Model,
+		Prompt: t.Request.Prompt, CreatedAt: utc(t.CreatedAt), SubmittedAt: utc(t.SubmittedAt), EndedAt: utc(t.EndedAt), ExpiresAt: utc(t.ExpiresAt()),
+		Charged: t.Charged(), VideoURL: t.VideoURL, VideoExpiresAt: utc(t.VideoURLExpiresAt()), SavedTo: t.SavedTo, SaveError: t.SaveError,
+	}
+	if c := t.Estimate; c != nil {
+		e.Cost = &costEntry{Currency: c.Currency}
+		e.Cost.Estimated.Low, e.Cost.Estimated.High = number(c.Low), number(c.High)
+		if t.Billed != nil {
+			e.Cost.Billed, e.Cost.Difference = number(*t.Billed), number(t.Billed.Sub(c.High))
+		}
+	}
+	failure := t.Failure
+	if failure == nil {
+		failure = t.Trouble
+	}
+	if failure != nil {
+		e.Error = &errorEntry{Code: failure.Code, Message: failure.Message, Advice: failure.Advice, Retryable: failure.Retryable}
+	}
+	return e
+}

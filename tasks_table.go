@@ -1,0 +1,129 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"r2v-mcp/internal/video"
+)
+
+// writeTable shows the report to a person.
+func (r *report) writeTable(out io.Writer, status video.Status) error {
+	var err error
+	switch {
+	case !r.exists:
+		_, err = fmt.Fprintf(out, "There is no ledger yet: %s is made with the first purchase.\n", r.place)
+	case len(r.tasks) == 0:
+		_, err = fmt.Fprintf(out, "There is no %s in %s.\n", strings.TrimSpace(string(status)+" task"), r.place)
+	default:
+		err = r.writeTasks(out)
+	}
+	return errors.Join(err, r.writeDays(out), r.writeSettled(out))
+}
+
+func table(out io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(out, 0, 0, 2, ' ', 0) }
+
+func (r *report) writeTasks(out io.Writer) error {
+	w := table(out)
+	fmt.Fprintln(w, "TIME\tTASK\tSTATUS\tMODEL\tESTIMATE\tBILL\tCLIP")
+	for i := range r.tasks {
+		t := &r.tasks[i]
+		cells := []string{
+			t.CreatedAt.Local().Format(time.DateTime), t.ID, string(t.Status), orElse(t.Request.Model, "-"), "-", "-", clip(t, r.now),
+		}
+		if t.Estimate != nil {
+			cells[4] = price(t.Estimate)
+		}
+		if t.Billed != nil && t.Estimate != nil {
+			cells[5] = t.Billed.String() + " " + t.Estimate.Currency
+		}
+		for i, cell := range cells {
+			cells[i] = plain(cell)
+		}
+		fmt.Fprintln(w, strings.Join(cells, "\t"))
+	}
+	return w.Flush()
+}
+
+func price(c *video.Cost) string {
+	if c.Low.Equal(c.High) {
+		return c.High.String() + " " + c.Currency
+	}
+	return c.Low.String() + "-" + c.High.String() + " " + c.Currency
+}
+
+// clip tells where a task's clip is, or why there is none.
+func clip(t *video.Task, now time.Time) string {
+	switch {
+	case t.SavedTo != "" && t.SaveError != "":
+		return t.SavedTo + " (but " + t.SaveError + ")"
+	case t.SavedTo != "":
+		return t.SavedTo
+	case t.Linkless():
+		return "the service has sent no link yet"
+	case t.Status == video.Succeeded:
+		words := "not saved"
+		if t.SaveError != "" {
+			words += ": " + t.SaveError
+		}
+		return words + "; " + linkLives(t.VideoURLExpiresAt(), now)
+	case t.Status == video.Unknown && t.ProviderTaskID != "":
+		return "forgotten by the service: look at the bill in its console"
+	case t.Charged() == video.ChargedUnknown && t.Status == video.Unknown && now.Before(t.ExpiresAt()):
+		return "nobody knows yet whether it was bought: it is looked for; do not buy it again"
+	case t.Status == video.Unknown:
+		return "nobody knows whether it was bought: look at the bill in the service's console"
+	case t.Failure != nil && !t.Status.Open():
+		return failed(t.Failure)
+	case t.Trouble != nil:
+		return "not seen: " + failed(t.Trouble)
+	}
+	return "-"
+}
+
+func failed(f *video.Failure) string { return strings.TrimSuffix(f.Code+": "+f.Message, ": ") }
+
+func linkLives(until, now time.Time) string {
+	if left := until.Sub(now); left > 0 {
+		return fmt.Sprintf("its link lives %d h %02d min", int(left.Hours()), int(left.Minutes())%60)
+	}
+	return "its link is dead"
+}
+
+func (r *report) writeDays(out io.Writer) error {
+	if len(r.days) > 0 {
+		fmt.Fprintln(out)
+		w := table(out)
+		fmt.Fprintln(w, "DAY\tTASKS\tBILLED\tBILLED AND HELD\tCURRENCY")
+		for _, d := range r.days {
+			fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\n", d.Date, d.Tasks, d.Billed, d.Used, plain(d.Currency))
+		}
+		if err := w.Flush(); err != nil {
+			return err
+		}
+	}
+	if b := r.budget; b != nil {
+		_, err := fmt.Fprintf(out, "\nbudget of today: %s of %s %s used, %s left until %s\n", b.Used, b.PerDay, b.Currency, b.Left, b.ResetsAt.Format("2006-01-02 15:04 MST"))
+		return err
+	}
+	return nil
+}
+
+// writeSettled holds the bills of the days against their estimates.
+func (r *report) writeSettled(out io.Writer) error {
+	for _, s := range r.settled() {
+		warning := ""
+		if s.odd() {
+			warning = "; WARNING: more than 1 % apart: compare with the bill in the service's console"
+		}
+		if _, err := fmt.Fprintf(out, "billed in %d days: %s %s, estimated at most %s, difference %s (%s %%)%s\n",
+			lastDays, s.billed, plain(s.currency), s.estimated, s.difference(), s.percent(), warning); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,235 @@
+package main_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+
+	"github.com/shopspring/decimal"
+	"github.com/stretchr/testify/require"
+
+	"r2v-mcp/internal/ledger"
+	"r2v-mcp/internal/video"
+)
+
+// hostile is what a terminal would obey: clear the screen, set the title, 8-bit controls, text from right to left.
+const hostile = "\x1b[2J\x1b]0;owned\x07\u009b31m\u202e\r\x00\u2028end\xff"
+
+// book is a ledger with one task in every state that the table tells apart.
+type book struct {
+	*ledger.Ledger
+	t    *testing.T
+	home string
+	ids  map[string]string // by what they are
+}
+
+func newBook(t *testing.T) *book {
+	t.Helper()
+	b := &book{t: t, home: t.TempDir(), ids: map[string]string{}}
+	b.Ledger = ledger.New(ledger.Options{Path: filepath.Join(dataDir(b.home), "ledger.db"), Upstream: "127.0.0.1:8790", Account: "test"})
+	t.Cleanup(func() { require.NoError(t, b.Close()) })
+	return b
+}
+
+// add claims a task of up to 0.50 USD and buys it; without a provider's id the answer was lost.
+func (b *book) add(what, providerTaskID string) string {
+	b.t.Helper()
+	task, claimed, err := b.Claim(b.t.Context(), video.Order{
+		Request: video.Request{Model: "wan2.7-r2v", Prompt: "Image 1 " + hostile}, IdempotencyKey: "key-" + what, Fingerprint: what,
+		Estimate: video.Cost{Low: decimal.New(4, -1), High: decimal.New(5, -1), PerSecond: decimal.New(1, -1), Currency: "USD"},
+	})
+	require.NoError(b.t, err)
+	require.True(b.t, claimed)
+	if providerTaskID == "" {
+		_, err = b.NotBought(b.t.Context(), task.ID, &video.Error{Charged: video.ChargedUnknown, Failure: video.Failure{Code: "ConnectionBroke"}})
+	} else {
+		_, err = b.Bought(b.t.Context(), task.ID, providerTaskID, false)
+	}
+	require.NoError(b.t, err)
+	b.ids[what] = task.ID
+	return task.ID
+}
+
+func (b *book) end(id string, s video.Snapshot) {
+	b.t.Helper()
+	s.SubmittedAt, s.EndedAt = time.Now(), time.Now()
+	_, err := b.Looked(b.t.Context(), id, s, time.Time{})
+	require.NoError(b.t, err)
+}
+
+func (b *book) fill(billedSeconds string) *book {
+	b.t.Helper()
+	made := video.Snapshot{Status: video.Succeeded, VideoURL: "https://results.example/a.mp4?sign=1", Usage: &video.Usage{Duration: decimal.RequireFromString(billedSeconds)}}
+	b.end(b.add("failed", "p-1"), video.Snapshot{Status: video.Failed, Failure: &video.Failure{Code: "InternalError", Message: hostile, Advice: "Try again."}})
+	saved := b.add("saved", "p-2")
+	b.end(saved, made)
+	_, err := b.Saved(b.t.Context(), saved, filepath.Join(b.home, "saved.mp4"), nil, time.Time{})
+	require.NoError(b.t, err)
+	unsaved := b.add("unsaved", "p-3")
+	b.end(unsaved, made)
+	_, err = b.Saved(b.t.Context(), unsaved, "", fmt.Errorf("the disk is full"), time.Time{})
+	require.NoError(b.t, err)
+	b.add("in doubt", "")
+	b.add("pending", "p-5")
+	return b
+}
+
+func (b *book) show(env []string, args ...string) string {
+	b.t.Helper()
+	env = append([]string{"HOME=" + b.home, "DASHSCOPE_REGION=simulator"}, env...)
+	stdout, stderr, err := command(b.t, env, "", append([]string{"tasks"}, args...)...)
+	require.NoError(b.t, err, stderr)
+	require.Empty(b.t, stderr)
+	for _, r := range stdout {
+		require.True(b.t, r == '\n' || unicode.IsPrint(r), "%U reaches the terminal", r)
+	}
+	return stdout
+}
+
+func TestTasksShowsTheLedgerNewestFirst(t *testing.T) {
+	t.Parallel()
+	b := newBook(t).fill("4")
+	stdout := b.show([]string{"R2V_BUDGET_PER_DAY=10"})
+	row := func(what string) string {
+		found := regexp.MustCompile(`(?m)^.*` + b.ids[what] + `.*$`).FindString(stdout)
+		require.NotEmpty(t, found, stdout)
+		return found
+	}
+	require.Regexp(t, `^`+time.Now().Format("2006-01-")+`\d\d \d\d:\d\d:\d\d  r2v-\w+ +FAILED +wan2.7-r2v +0.4-0.5 USD +- +InternalError: .*end`, row("failed"))
+	require.Regexp(t, `SUCCEEDED +wan2.7-r2v +0.4-0.5 USD +0.4 USD +`+regexp.QuoteMeta(b.home)+`/saved.mp4$`, row("saved"))
+	require.Regexp(t, `SUCCEEDED .* 0.4 USD +not saved: the disk is full; its link lives (23 h 59|24 h 00) min$`, row("unsaved"))
+	require.Regexp(t, `UNKNOWN .* - +nobody knows yet whether it was bought: it is looked for; do not buy it again$`, row("in doubt"))
+	require.Regexp(t, `PENDING .* - +-$`, row("pending"))
+	var order []int
+	for _, what := range []string{"pending", "in doubt", "unsaved", "saved", "failed"} {
+		order = append(order, strings.Index(stdout, b.ids[what]))
+	}
+	require.IsIncreasing(t, order)
+	require.NotContains(t, stdout, "sign=1", "a link is for who asks for it")
+
+	require.Regexp(t, `(?m)^`+time.Now().Format(time.DateOnly)+` +5 +0.8 +1.8 +USD$`, stdout, "2 of 0.4, and 2 of 0.5 held")
+	require.Regexp(t, `(?m)^budget of today: 1.8 of 10 USD used, 8.2 left until \d{4}-\d\d-\d\d 00:00 `, stdout)
+	require.Contains(t, stdout, "billed in 7 days: 0.8 USD, estimated at most 1, difference -0.2 (-20 %); WARNING: more than 1 % apart")
+}
+
+func TestTasksWarnsOnlyOfBillsThatAreOff(t *testing.T) {
+	t.Parallel()
+	for seconds, want := range map[string]string{
+		"5":    "billed in 7 days: 1 USD, estimated at most 1, difference 0 (0 %)\n",
+		"5.05": "billed in 7 days: 1.01 USD, estimated at most 1, difference 0.01 (1 %)\n",
+		"5.06": "billed in 7 days: 1.012 USD, estimated at most 1, difference 0.012 (1.2 %); WARNING: ",
+	} {
+		require.Contains(t, newBook(t).fill(seconds).show(nil), want)
+	}
+}
+
+func TestTasksAsJSON(t *testing.T) {
+	t.Parallel()
+	b := newBook(t).fill("4")
+	stdout := b.show([]string{"R2V_BUDGET_PER_DAY=10"}, "--json")
+	var d struct {
+		Tasks []struct {
+			TaskID    string `json:"task_id"`
+			Status    string
+			Prompt    string
+			CreatedAt time.Time `json:"created_at"`
+			Charged   string
+			Cost      struct {
+				Estimated          struct{ Low, High json.Number }
+				Billed, Difference json.Number
+				Currency           string
+			}
+			VideoURL  string `json:"video_url"`
+			SavedTo   string `json:"saved_to"`
+			SaveError string `json:"save_error"`
+			Error     *struct{ Code, Message string }
+		}
+		Days []struct {
+			Date, Currency                      string
+			Tasks                               int
+			Used, Billed, Estimated, Difference json.Number
+		}
+		Budget *struct {
+			PerDay     json.Number `json:"per_day"`
+			Used, Left json.Number
+			Currency   string
+			ResetsAt   time.Time `json:"resets_at"`
+		}
+	}
+	decoder := json.NewDecoder(strings.NewReader(stdout))
+	require.NoError(t, decoder.Decode(&d))
+	require.False(t, decoder.More(), "one document")
+	require.Len(t, d.Tasks, 5)
+	pending, doubt, unsaved, saved, failed := d.Tasks[0], d.Tasks[1], d.Tasks[2], d.Tasks[3], d.Tasks[4]
+	require.Equal(t, b.ids["pending"], pending.TaskID)
+	require.Equal(t, "Image 1 "+strings.ToValidUTF8(hostile, "\ufffd"), pending.Prompt, "escaped, and all there")
+	require.Equal(t, "no", pending.Charged)
+	require.Empty(t, pending.Cost.Billed)
+	require.Equal(t, "unknown", doubt.Charged)
+	require.Equal(t, "the disk is full", unsaved.SaveError)
+	require.Equal(t, "https://results.example/a.mp4?sign=1", unsaved.VideoURL)
+	require.Equal(t, filepath.Join(b.home, "saved.mp4"), saved.SavedTo)
+	require.Equal(t, []json.Number{"0.4", "0.5", "0.4", "-0.1"}, []json.Number{saved.Cost.Estimated.Low, saved.Cost.Estimated.High, saved.Cost.Billed, saved.Cost.Difference})
+	require.Equal(t, "USD", saved.Cost.Currency)
+	require.Equal(t, "InternalError", failed.Error.Code)
+	require.Regexp(t, `"created_at": "\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"`, stdout)
+	require.Len(t, d.Days, 1)
+	require.Equal(t, []json.Number{"1.8", "0.8", "1", "-0.2"}, []json.Number{d.Days[0].Used, d.Days[0].Billed, d.Days[0].Estimated, d.Days[0].Difference})
+	require.Equal(t, 5, d.Days[0].Tasks)
+	require.Equal(t, []json.Number{"10", "1.8", "8.2"}, []json.Number{d.Budget.PerDay, d.Budget.Used, d.Budget.Left})
+	require.WithinRange(t, d.Budget.ResetsAt, time.Now(), time.Now().Add(25*time.Hour))
+	require.Contains(t, b.show(nil, "--json"), `"budget": null`)
+}
+
+func TestTasksCanBeFilteredAndCounted(t *testing.T) {
+	t.Parallel()
+	b := newBook(t)
+	for i := range 22 {
+		b.add(fmt.Sprint("task ", i), fmt.Sprint("p-", i))
+	}
+	b.end(b.ids["task 0"], video.Snapshot{Status: video.Canceled})
+	for args, want := range map[string]int{"": 20, "--limit 0": 22, "--limit 3": 3, "--limit 1000000000": 22, "--status pending": 20, "--limit 0 --status PENDING": 21, "--status CANCELED": 1} {
+		require.Equal(t, want, strings.Count(b.show(nil, strings.Fields(args)...), "r2v-"), args)
+	}
+	require.Contains(t, b.show(nil, "--status", "FAILED"), "There is no FAILED task in "+filepath.Join(dataDir(b.home), "ledger.db"))
+	for args, want := range map[string]string{"--status DONE": `--status: "DONE" is not one of PENDING, RUNNING`, "--limit -1": "--limit: -1 is below 0", "--limit x": "--limit", "now": "unknown command"} {
+		_, stderr, err := command(t, []string{"HOME=" + b.home}, "", append([]string{"tasks"}, strings.Fields(args)...)...)
+		require.Equal(t, 1, exitOf(t, err))
+		require.Contains(t, stderr, want)
+	}
+}
+
+func TestTasksWithoutALedger(t *testing.T) {
+	t.Parallel()
+	b := newBook(t)
+	require.Equal(t, "There is no ledger yet: "+filepath.Join(dataDir(b.home), "ledger.db")+" is made with the first purchase.\n", b.show(nil))
+	require.JSONEq(t, `{"tasks": [], "days": [], "budget": null}`, b.show(nil, "--json"))
+	require.Contains(t, b.show([]string{"R2V_BUDGET_PER_DAY=2.50"}), "\nbudget of today: 0 of 2.5 USD used, 2.5 left until ")
+	left, err := os.ReadDir(b.home)
+	require.NoError(t, err)
+	require.Empty(t, left, "no file is made by looking")
+}
+
+func TestTasksOfABrokenLedgerSaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	b := newBook(t)
+	require.NoError(t, os.MkdirAll(dataDir(b.home), 0o700))
+	path := filepath.Join(dataDir(b.home), "ledger.db")
+	require.NoError(t, os.WriteFile(path, []byte("my diary, page one"), 0o600))
+	for _, args := range [][]string{{"tasks"}, {"tasks", "--json"}, {"track"}} {
+		stdout, stderr, err := command(t, []string{"HOME=" + b.home, "DASHSCOPE_REGION=simulator"}, "", args...)
+		require.Equal(t, 1, exitOf(t, err))
+		require.Empty(t, stdout)
+		require.Contains(t, stderr, "it is no ledger of r2v-mcp, or it is damaged")
+		require.Contains(t, stderr, "Nothing was overwritten.")
+	}
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, "my diary, page one", string(text))
+}

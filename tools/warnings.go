@@ -1,0 +1,123 @@
+package tools
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"r2v-mcp/internal/video"
+)
+
+// alarm is how long before the service forgets a task without a known end its owner is warned: time enough to look for
+// the clip by hand.
+const alarm = 2 * time.Hour
+
+// taskWarnings is all that somebody who pays for a task should be told unasked, the most urgent first.
+func taskWarnings(t *video.Task) []string {
+	var out []string
+	for _, warning := range append([]string{endangered(t), searched(t), unsaved(t), misbuilt(t)}, oddBill(t)...) {
+		if warning != "" {
+			out = append(out, warning)
+		}
+	}
+	return out
+}
+
+// doubtful reports a purchase of unknown fate.
+func doubtful(t *video.Task) bool { return t.Status == video.Unknown && t.ProviderTaskID == "" }
+
+// remembered reports whether the service can still be asked for a task.
+func remembered(t *video.Task) bool { return time.Now().Before(t.ExpiresAt()) }
+
+// endangered tells that a task is about to be forgotten by the service, while nobody knows what came of it.
+func endangered(t *video.Task) string {
+	left := time.Until(t.ExpiresAt())
+	if left > alarm || (!t.Status.Open() && !t.Linkless() && !doubtful(t)) {
+		return ""
+	}
+	at := t.ExpiresAt().UTC().Format(time.RFC3339)
+	when := fmt.Sprintf("forgets it at %s, in %.0f minutes", at, left.Minutes())
+	if left <= 0 {
+		when = "has forgotten it since " + at
+	}
+	by := "provider_task_id " + t.ProviderTaskID
+	if t.ProviderTaskID == "" {
+		by = "model and time, " + t.CreatedAt.UTC().Format(time.RFC3339)
+	}
+	return fmt.Sprintf("this clip may be lost: the service %s, and what came of the task is not known. Tell the user now to look for it in the Model Studio console, by %s", when, by)
+}
+
+// searched tells what is going on with a purchase of unknown fate.
+func searched(t *video.Task) string {
+	if !doubtful(t) || !remembered(t) {
+		return ""
+	}
+	return "the answer to the purchase was lost. It is being looked for in the service's list: as a rule it is found within seconds; " +
+		"if it is not there for half an hour, it was not bought (FAILED, NeverArrived)"
+}
+
+// unsaved tells why a clip is not on the disk yet.
+func unsaved(t *video.Task) string {
+	switch {
+	case t.SaveError == "" || t.SavedTo != "":
+		return ""
+	case dead(t):
+		return "the clip was not saved (" + t.SaveError + "), and its link has died"
+	}
+	return "the clip is not saved yet (" + t.SaveError + "): download video_url before it dies, or call get_task again"
+}
+
+// dead reports whether the link to a clip has died.
+func dead(t *video.Task) bool { return t.VideoURL != "" && !time.Now().Before(t.VideoURLExpiresAt()) }
+
+// misbuilt tells what is wrong with a clip that was saved all the same.
+func misbuilt(t *video.Task) string {
+	if t.SaveError == "" || t.SavedTo == "" {
+		return ""
+	}
+	return "the clip is saved, but look at it: " + t.SaveError
+}
+
+// oddBill tells when a bill is not what was estimated; the payer hears it from us first.
+func oddBill(t *video.Task) []string {
+	if t.Estimate == nil || t.Status != video.Succeeded {
+		return nil
+	}
+	if t.Usage == nil || t.Billed == nil {
+		return []string{"the service sent no usage that can be read: look at the bill in the Model Studio console"}
+	}
+	var out []string
+	if tier := strings.TrimSuffix(t.Request.Resolution, "P"); t.Usage.SR != 0 && tier != strconv.Itoa(t.Usage.SR) {
+		out = append(out, fmt.Sprintf("the service made %dP where %s was ordered: its price may be another", t.Usage.SR, t.Request.Resolution))
+	}
+	if off := difference(*t.Billed, t.Estimate); off != "" {
+		out = append(out, off)
+	}
+	return out
+}
+
+// difference tells by how much a bill misses its estimate, when that is more than one percent.
+func difference(billed decimal.Decimal, estimate *video.Cost) string {
+	nearest := decimal.Min(decimal.Max(billed, estimate.Low), estimate.High)
+	miss, hundred := billed.Sub(nearest), decimal.NewFromInt(100)
+	if miss.Abs().Mul(hundred).LessThanOrEqual(nearest) {
+		return ""
+	}
+	direction := "above"
+	if miss.IsNegative() {
+		direction = "below"
+	}
+	share := ""
+	if nearest.IsPositive() {
+		share = fmt.Sprintf(" (%s %%)", miss.Abs().Mul(hundred).Div(nearest).Round(1))
+	}
+	estimated := estimate.High.String()
+	if !estimate.Low.Equal(estimate.High) {
+		estimated = estimate.Low.String() + " to " + estimated
+	}
+	return fmt.Sprintf("the bill of %s %s is %s%s %s the estimate of %s: a reference may be longer or shorter than was said",
+		billed, estimate.Currency, miss.Abs(), share, direction, estimated)
+}
