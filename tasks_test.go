@@ -47,7 +47,7 @@ func (b *book) add(what, providerTaskID string) string {
 	require.NoError(b.t, err)
 	require.True(b.t, claimed)
 	if providerTaskID == "" {
-		_, err = b.NotBought(b.t.Context(), task.ID, &video.Error{Charged: video.ChargedUnknown, Failure: video.Failure{Code: "ConnectionBroke"}})
+		_, err = b.NotBought(b.t.Context(), task, &video.Error{Charged: video.ChargedUnknown, Failure: video.Failure{Code: "ConnectionBroke"}})
 	} else {
 		_, err = b.Bought(b.t.Context(), task.ID, providerTaskID, false)
 	}

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"log/slog"
+	"runtime/debug"
 	"sync"
+	"time"
 
 	"r2v-mcp/dashscope"
 	"r2v-mcp/internal/egress"
@@ -11,6 +13,14 @@ import (
 	"r2v-mcp/internal/provider"
 	"r2v-mcp/internal/tracker"
 	"r2v-mcp/internal/video"
+)
+
+const (
+	// heapGrowth is by how many percent the heap may grow before it is collected, once a server has started: it runs all day
+	// beside others, and memory is worth more there than a few milliseconds of computing in a minute.
+	heapGrowth = 30
+	// started is when a client has got its list of tools.
+	started = time.Second
 )
 
 // life is the life of tasks as the settings want it: what stdio and track have in common.
@@ -62,7 +72,8 @@ func (l *life) follow(ctx context.Context) (stop func()) {
 	if l.hasKey {
 		following.Go(func() { l.tasks.Run(ctx) })
 	}
-	return func() { cancel(); following.Wait() }
+	calm := time.AfterFunc(started, func() { debug.SetGCPercent(heapGrowth) })
+	return func() { calm.Stop(); cancel(); following.Wait() }
 }
 
 // close ends what is under way, as far as it must be ended, and lets go of the ledger.

@@ -108,7 +108,7 @@ func TestListByStatus(t *testing.T) {
 	w := newWorld(t, options{})
 	pending, done := w.claimed("pending"), w.made("done", "id-1", time.Now())
 	refused := w.claimed("refused")
-	_, err := w.book.NotBought(t.Context(), refused.ID, &video.Error{Charged: video.NotCharged, Failure: video.Failure{Code: "Arrearage", Message: "secret words"}})
+	_, err := w.book.NotBought(t.Context(), refused, &video.Error{Charged: video.NotCharged, Failure: video.Failure{Code: "Arrearage", Message: "secret words"}})
 	require.NoError(t, err)
 	for status, want := range map[string]string{"PENDING": pending.ID, "succeeded": done.ID, "Failed": refused.ID} {
 		tasks := listed(w.answer("list_tasks", arguments{"status": status}))

@@ -92,7 +92,7 @@ func budgets() map[string]func(t *testing.T, l *ledger.Ledger) {
 			}
 			task, _, err := l.Claim(t.Context(), order("refused", ""))
 			require.NoError(t, err)
-			_, err = l.NotBought(t.Context(), task.ID, notCharged)
+			_, err = l.NotBought(t.Context(), task, notCharged)
 			require.NoError(t, err)
 			require.Equal(t, "1", left(t, l, "USD"))
 		},
@@ -101,8 +101,8 @@ func budgets() map[string]func(t *testing.T, l *ledger.Ledger) {
 			task, _, err := l.Claim(t.Context(), order("a", ""))
 			require.NoError(t, err)
 			for i, step := range []func() error{
-				func() error { _, err := l.NotBought(t.Context(), task.ID, unknown); return err },
-				func() error { _, err := l.NotBought(t.Context(), task.ID, notCharged); return err },
+				func() error { _, err := l.NotBought(t.Context(), task, unknown); return err },
+				func() error { _, err := l.NotBought(t.Context(), task, notCharged); return err },
 				func() error { _, err := l.Bought(t.Context(), task.ID, "theirs", true); return err },
 				func() error { _, err := l.Disowned(t.Context(), task.ID, "theirs"); return err },
 			} {

@@ -94,14 +94,15 @@ func held(t *video.Task) int64 {
 	return nanos(t.Estimate.High)
 }
 
-// NotBought records that a purchase came to nothing, which sets its budget free, or that nobody can tell, which does not.
-func (l *Ledger) NotBought(ctx context.Context, id string, reason *video.Error) (video.Task, error) {
+// NotBought records that a purchase came to nothing, which sets its budget free, or that nobody can tell, which does not. It
+// concerns the claim that was looked at: one that was set free meanwhile and claimed again is another's.
+func (l *Ledger) NotBought(ctx context.Context, task video.Task, reason *video.Error) (video.Task, error) {
 	if reason.Charged == video.ChargedUnknown {
-		return l.change(ctx, id, `UPDATE r2v_task SET status = 'UNKNOWN', failure = $2, due_at = NULL, version = version + 1
-			WHERE id = $1 AND `+unbought+` RETURNING `+columns, pack(&reason.Failure))
+		return l.change(ctx, task.ID, `UPDATE r2v_task SET status = 'UNKNOWN', failure = $2, due_at = NULL, version = version + 1
+			WHERE id = $1 AND created_at = $3 AND `+unbought+` RETURNING `+columns, pack(&reason.Failure), micros(task.CreatedAt))
 	}
-	return l.change(ctx, id, `UPDATE r2v_task SET status = 'FAILED', failure = $2, reserved = 0, due_at = NULL, version = version + 1
-		WHERE id = $1 AND `+unbought+` RETURNING `+columns, pack(&reason.Failure))
+	return l.change(ctx, task.ID, `UPDATE r2v_task SET status = 'FAILED', failure = $2, reserved = 0, due_at = NULL, version = version + 1
+		WHERE id = $1 AND created_at = $3 AND `+unbought+` RETURNING `+columns, pack(&reason.Failure), micros(task.CreatedAt))
 }
 
 // Interrupted puts the purchases in doubt whose process has given no sign of life, and tells how many there were.

@@ -15,7 +15,7 @@ import (
 func inDoubt(t *testing.T, l *ledger.Ledger, name string) video.Task {
 	task, _, err := l.Claim(t.Context(), order(name, name))
 	require.NoError(t, err)
-	task, err = l.NotBought(t.Context(), task.ID, &video.Error{Charged: video.ChargedUnknown})
+	task, err = l.NotBought(t.Context(), task, &video.Error{Charged: video.ChargedUnknown})
 	require.NoError(t, err)
 	return task
 }
@@ -54,7 +54,7 @@ func purchases() map[string]func(t *testing.T, l *ledger.Ledger) {
 		"a purchase that was set free and claimed again is no longer its first buyer's": func(t *testing.T, l *ledger.Ledger) {
 			first, _, err := l.Claim(t.Context(), order("a", "k"))
 			require.NoError(t, err)
-			_, err = l.NotBought(t.Context(), first.ID, &video.Error{Charged: video.NotCharged})
+			_, err = l.NotBought(t.Context(), first, &video.Error{Charged: video.NotCharged})
 			require.NoError(t, err)
 			time.Sleep(time.Second)
 			second, claimed, err := l.Claim(t.Context(), order("a", "k"))
@@ -159,7 +159,7 @@ func races() map[string]func(t *testing.T, l *ledger.Ledger) {
 		"a refused key is claimed again by one of many": func(t *testing.T, l *ledger.Ledger) {
 			task, _, err := l.Claim(t.Context(), order("a", "k"))
 			require.NoError(t, err)
-			_, err = l.NotBought(t.Context(), task.ID, &video.Error{Charged: video.NotCharged})
+			_, err = l.NotBought(t.Context(), task, &video.Error{Charged: video.NotCharged})
 			require.NoError(t, err)
 			one(t, l, func(l *ledger.Ledger) (bool, error) {
 				_, claimed, err := l.Claim(t.Context(), order("a", "k"))

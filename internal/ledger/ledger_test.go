@@ -146,7 +146,7 @@ func repeats() map[string]func(t *testing.T, l *ledger.Ledger) {
 			for charged, again := range map[video.Charged]bool{video.NotCharged: true, video.ChargedUnknown: false} {
 				task, _, err := l.Claim(t.Context(), order("a", string(charged)))
 				require.NoError(t, err)
-				_, err = l.NotBought(t.Context(), task.ID, &video.Error{Charged: charged})
+				_, err = l.NotBought(t.Context(), task, &video.Error{Charged: charged})
 				require.NoError(t, err)
 				same, claimed, err := l.Claim(t.Context(), order("a", string(charged)))
 				require.NoError(t, err)
@@ -158,7 +158,7 @@ func repeats() map[string]func(t *testing.T, l *ledger.Ledger) {
 		"what may be bought already is not bought under another key within the window": func(t *testing.T, l *ledger.Ledger) {
 			task, _, err := l.Claim(t.Context(), order("a", "k"))
 			require.NoError(t, err)
-			_, err = l.NotBought(t.Context(), task.ID, &video.Error{Charged: video.ChargedUnknown})
+			_, err = l.NotBought(t.Context(), task, &video.Error{Charged: video.ChargedUnknown})
 			require.NoError(t, err)
 			_, claimed, err := l.Claim(t.Context(), order("a", "another"))
 			require.ErrorContains(t, err, task.ID)
@@ -180,11 +180,11 @@ func doubts() map[string]func(t *testing.T, l *ledger.Ledger) {
 		"a refused key does not buy over what may be bought": func(t *testing.T, l *ledger.Ledger) {
 			refused, _, err := l.Claim(t.Context(), order("p", "a"))
 			require.NoError(t, err)
-			_, err = l.NotBought(t.Context(), refused.ID, &video.Error{Charged: video.NotCharged})
+			_, err = l.NotBought(t.Context(), refused, &video.Error{Charged: video.NotCharged})
 			require.NoError(t, err)
 			doubtful, _, err := l.Claim(t.Context(), order("p", "b"))
 			require.NoError(t, err)
-			_, err = l.NotBought(t.Context(), doubtful.ID, &video.Error{Charged: video.ChargedUnknown})
+			_, err = l.NotBought(t.Context(), doubtful, &video.Error{Charged: video.ChargedUnknown})
 			require.NoError(t, err)
 			_, claimed, err := l.Claim(t.Context(), order("p", "a"))
 			require.ErrorContains(t, err, doubtful.ID)
@@ -221,7 +221,7 @@ func changes() map[string]func(t *testing.T, l *ledger.Ledger) {
 		"a purchase given up for lost is found again": func(t *testing.T, l *ledger.Ledger) {
 			task, _, err := l.Claim(t.Context(), order("a", "k"))
 			require.NoError(t, err)
-			_, err = l.NotBought(t.Context(), task.ID, &video.Error{Charged: video.ChargedUnknown})
+			_, err = l.NotBought(t.Context(), task, &video.Error{Charged: video.ChargedUnknown})
 			require.NoError(t, err)
 			task, err = l.Bought(t.Context(), task.ID, "theirs", false)
 			require.NoError(t, err)
@@ -242,7 +242,7 @@ func changes() map[string]func(t *testing.T, l *ledger.Ledger) {
 		"without a key, what may be bought already counts as the same for a day": func(t *testing.T, l *ledger.Ledger) {
 			task, _, err := l.Claim(t.Context(), order("a", ""))
 			require.NoError(t, err)
-			_, err = l.NotBought(t.Context(), task.ID, &video.Error{Charged: video.ChargedUnknown})
+			_, err = l.NotBought(t.Context(), task, &video.Error{Charged: video.ChargedUnknown})
 			require.NoError(t, err)
 			time.Sleep(video.Lifetime - time.Second)
 			again, claimed, err := l.Claim(t.Context(), order("a", ""))
@@ -296,7 +296,7 @@ func changes() map[string]func(t *testing.T, l *ledger.Ledger) {
 			require.NoError(t, err)
 			_, err = l.Bought(t.Context(), task.ID, "another", false)
 			require.ErrorContains(t, err, "theirs")
-			same(l.NotBought(t.Context(), task.ID, &video.Error{}))
+			same(l.NotBought(t.Context(), task, &video.Error{}))
 			task, err = l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded, VideoURL: "https://media.example/a.mp4"}, time.Time{})
 			require.NoError(t, err)
 			require.False(t, task.SubmittedAt.IsZero(), "what is known is kept where the provider is silent")

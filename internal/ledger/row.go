@@ -15,14 +15,10 @@ import (
 	"r2v-mcp/internal/video"
 )
 
-// columns of a task, in the order in which they are scanned. Those of a glance leave out what is long.
-const (
-	columns = "id, owner, idempotency_key, COALESCE(provider_task_id, ''), found, model, request, " + columnsAfter
-	glance  = "id, owner, idempotency_key, COALESCE(provider_task_id, ''), found, model, '', " + columnsAfter
-
-	columnsAfter = "status, estimate_low, estimate_high, per_second, currency, billed, created_at, submitted_at, scheduled_at, ended_at, " +
-		"looked_at, video_url, usage, failure, trouble, saved_to, save_error"
-)
+// columns of a task, in the order in which they are scanned.
+const columns = "id, owner, idempotency_key, COALESCE(provider_task_id, ''), found, model, request, " +
+	"status, estimate_low, estimate_high, per_second, currency, billed, created_at, submitted_at, scheduled_at, ended_at, " +
+	"looked_at, video_url, usage, failure, trouble, saved_to, save_error"
 
 // row is anything that one row can be scanned from.
 type row interface{ Scan(into ...any) error }

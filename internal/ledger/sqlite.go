@@ -36,6 +36,7 @@ func (l *Ledger) openSQLite(ctx context.Context) (*sql.DB, error) {
 	}
 	pragmas := url.Values{"_txlock": {"immediate"}, "_pragma": {
 		fmt.Sprintf("busy_timeout(%d)", busy.Milliseconds()),
+		"cache_size(-400)",  // KiB; the system's own cache serves the rest
 		"synchronous(FULL)", // a claim that is lost with the power is bought twice
 	}}
 	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Opaque: filepath.ToSlash((&url.URL{Path: l.Path}).EscapedPath()), RawQuery: pragmas.Encode()}).String())

@@ -50,7 +50,9 @@ func looked(s video.Snapshot) func(t *testing.T, l *ledger.Ledger, task subject)
 
 func notBought(c video.Charged) func(t *testing.T, l *ledger.Ledger, s subject) error {
 	return func(t *testing.T, l *ledger.Ledger, s subject) error {
-		return last(l.NotBought(t.Context(), s.id, &video.Error{Charged: c}))
+		task, err := l.Task(t.Context(), s.id)
+		require.NoError(t, err)
+		return last(l.NotBought(t.Context(), task, &video.Error{Charged: c}))
 	}
 }
 

@@ -10,10 +10,22 @@ import (
 	"r2v-mcp/internal/video"
 )
 
-// Open returns the tasks that this process is to follow, oldest first: bought where it buys, and not known to have ended. Of
-// their requests only the model is filled in.
+// Open returns the tasks that this process is to follow, oldest first: bought where it buys, and not known to have ended. A
+// thousand of them are read every few seconds, so only what following takes is filled in: ids, model, status, times and trouble.
 func (l *Ledger) Open(ctx context.Context) ([]video.Task, error) {
-	return l.some(ctx, "SELECT "+glance+" FROM r2v_task WHERE upstream = $1 AND provider_task_id IS NOT NULL AND status IN ('PENDING', 'RUNNING') ORDER BY created_at", l.Upstream)
+	var tasks []video.Task
+	err := l.each(ctx, func(rows *sql.Rows) error {
+		var t video.Task
+		var trouble string
+		var found, created, submitted, looked int64
+		err := rows.Scan(&t.ID, &t.ProviderTaskID, &found, &t.Request.Model, &t.Status, &created, &submitted, &looked, &trouble)
+		t.Found = found != 0
+		t.CreatedAt, t.SubmittedAt, t.LookedAt = fromMicros(created), fromMicros(submitted), fromMicros(looked)
+		tasks = append(tasks, t)
+		return errors.Join(err, unpack(trouble, &tasks[len(tasks)-1].Trouble))
+	}, `SELECT id, provider_task_id, found, model, status, created_at, submitted_at, looked_at, trouble FROM r2v_task
+		WHERE upstream = $1 AND provider_task_id IS NOT NULL AND status IN ('PENDING', 'RUNNING') ORDER BY created_at`, l.Upstream)
+	return tasks, err
 }
 
 // InDoubt returns the purchases without a provider's id, oldest first: under way (PENDING) or of unknown fate (UNKNOWN). Older

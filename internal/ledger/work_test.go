@@ -103,14 +103,14 @@ func work() map[string]func(t *testing.T, l *ledger.Ledger) {
 		"what has no id yet is in doubt for as long as the service remembers": func(t *testing.T, l *ledger.Ledger) {
 			first, _, err := l.Claim(t.Context(), order("a", "a"))
 			require.NoError(t, err)
-			_, err = l.NotBought(t.Context(), first.ID, &video.Error{Charged: video.ChargedUnknown})
+			_, err = l.NotBought(t.Context(), first, &video.Error{Charged: video.ChargedUnknown})
 			require.NoError(t, err)
 			time.Sleep(time.Hour)
 			second, _, err := l.Claim(t.Context(), order("b", "b"))
 			require.NoError(t, err)
 			refused, _, err := l.Claim(t.Context(), order("c", "c"))
 			require.NoError(t, err)
-			_, err = l.NotBought(t.Context(), refused.ID, &video.Error{Charged: video.NotCharged})
+			_, err = l.NotBought(t.Context(), refused, &video.Error{Charged: video.NotCharged})
 			require.NoError(t, err)
 			for _, want := range [][]string{{first.ID, second.ID}, {second.ID}, nil} {
 				doubts, err := l.InDoubt(t.Context())

@@ -42,7 +42,7 @@ func (t *Tracker) Create(ctx context.Context, o video.Order) (video.Task, bool, 
 	}
 	recorded := make(chan error, 1)
 	if !t.begin(func() { recorded <- t.buy(context.WithoutCancel(ctx), task, o.Request) }) {
-		recorded <- t.notBought(context.WithoutCancel(ctx), task.ID, &video.Error{Charged: video.NotCharged, Failure: video.Failure{
+		recorded <- t.notBought(context.WithoutCancel(ctx), task, &video.Error{Charged: video.NotCharged, Failure: video.Failure{
 			Code: "Ending", Message: "the server is about to end", Advice: "Call again when it runs again.", Retryable: true,
 		}})
 	}
@@ -66,12 +66,12 @@ func (t *Tracker) buy(ctx context.Context, task video.Task, r video.Request) err
 	defer cancel()
 	defer t.keep(ctx, task)()
 	if failure := t.line(ctx, task); failure != nil {
-		return t.notBought(ctx, task.ID, failure)
+		return t.notBought(ctx, task, failure)
 	}
 	id, failure := t.create(ctx, r)
 	ctx = context.WithoutCancel(ctx)
 	if failure != nil {
-		return t.notBought(ctx, task.ID, failure)
+		return t.notBought(ctx, task, failure)
 	}
 	t.Logger.InfoContext(ctx, "bought", "task", task.ID, "provider_task_id", id, "model", r.Model, "estimate", task.Estimate)
 	err := record(ctx, func() error {
@@ -108,17 +108,17 @@ func (t *Tracker) line(ctx context.Context, task video.Task) *video.Error {
 }
 
 // notBought records a purchase that came to nothing or is in doubt; a doubt is looked into at once.
-func (t *Tracker) notBought(ctx context.Context, id string, reason *video.Error) error {
+func (t *Tracker) notBought(ctx context.Context, task video.Task, reason *video.Error) error {
 	ctx = context.WithoutCancel(ctx)
-	t.Logger.WarnContext(ctx, "not bought", "task", id, "charged", reason.Charged, "err", reason)
+	t.Logger.WarnContext(ctx, "not bought", "task", task.ID, "charged", reason.Charged, "err", reason)
 	err := record(ctx, func() error {
-		_, err := t.Ledger.NotBought(ctx, id, reason)
+		_, err := t.Ledger.NotBought(ctx, task, reason)
 		return err
 	})
 	if reason.Charged == video.ChargedUnknown {
 		t.hurry(ctx, time.Now().Add(t.beat()))
 	}
-	return unrecorded(id, "", err)
+	return unrecorded(task.ID, "", err)
 }
 
 // record writes to the ledger, again and again while it fails for a moment.

@@ -177,7 +177,9 @@ func (r *round) release(ctx context.Context, task video.Task, strangers []strang
 	if patience == 0 {
 		patience = ledger.Doubt
 	}
-	possible := func(s stranger) bool { return r.plausible(&task, &s) }
+	possible := func(s stranger) bool { // one that failed cost nothing, whoever's it was
+		return s.Status != video.Failed && s.Status != video.Canceled && r.plausible(&task, &s)
+	}
 	if !r.whole || !r.timed || r.skew.Abs() > straightClock || r.now.Sub(task.CreatedAt) < patience || slices.ContainsFunc(strangers, possible) {
 		return nil
 	}
@@ -186,7 +188,7 @@ func (r *round) release(ctx context.Context, task video.Task, strangers []strang
 		return err
 	}
 	r.Logger.WarnContext(ctx, "a purchase of unknown fate is not in the service's list: it was never made", "task", task.ID)
-	_, err = r.Ledger.NotBought(ctx, task.ID, &video.Error{Charged: video.NotCharged, Failure: video.Failure{
+	_, err = r.Ledger.NotBought(ctx, task, &video.Error{Charged: video.NotCharged, Failure: video.Failure{
 		Code: "NeverArrived", Message: "the answer to the purchase was lost, and the service's list has no such task",
 		Advice: "Nothing was charged. Call generate_r2v again if the clip is still wanted; the same idempotency_key may be used.", Retryable: true,
 	}})

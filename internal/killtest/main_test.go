@@ -1,0 +1,53 @@
+package killtest
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+var (
+	kills    = flag.Int("kills", 15, "how many processes the kill test ends with -9, in rounds of 200")
+	seed     = flag.Uint64("seed", 0, "what decides whom the kill test ends when; 0 picks one and prints it")
+	soak     = flag.Duration("soak", 0, "how long the soak goes on; 0 leaves it out")
+	asWorker = flag.String("worker", "", "what a process that a test has started is to do, as JSON")
+)
+
+// TestMain makes the test binary a worker where a test has started it as one.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if *asWorker == "" {
+		m.Run() // the testing package ends the process with its result
+		return
+	}
+	var w worker
+	if err := json.Unmarshal([]byte(*asWorker), &w); err != nil {
+		panic(err)
+	}
+	if err := w.work(context.Background()); err != nil {
+		panic(err)
+	}
+}
+
+// chosenSeed is the seed that was given, or a new one.
+func chosenSeed() uint64 {
+	if *seed != 0 {
+		return *seed
+	}
+	return rand.Uint64N(1 << 32)
+}
+
+// pause waits, or returns false when ctx ends before.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
