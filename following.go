@@ -14,8 +14,6 @@ import (
 type followed struct {
 	video.Task
 	shown     string    // what was last said of it
-	since     time.Time // when it was first seen finished and not saved
-	tried     bool      // track itself tried to save it, for nobody else had
 	refused   time.Time // since when the service has refused to tell of it
 	elsewhere bool      // bought at another service than this process reaches
 }
@@ -24,12 +22,15 @@ type followed struct {
 type following struct {
 	follower *tracker.Tracker
 	view     *view
-	patience time.Duration // how long others are waited for to save a clip, or a refused key to be taken after all
+	patience time.Duration // how long a refused key is waited for to be taken after all
 	tasks    []*followed   // oldest first
 }
 
 // begin finds what is open, and what was made and is not saved.
 func (f *following) begin(ctx context.Context) error {
+	if err := f.save(ctx, true); err != nil {
+		return err
+	}
 	if err := f.addOpen(ctx); err != nil {
 		return err
 	}
@@ -101,13 +102,13 @@ func (f *following) open() int {
 func (f *following) unfinished(t *followed) bool {
 	now := time.Now()
 	switch {
-	case t.elsewhere, t.tried:
+	case t.elsewhere:
 		return false
 	case t.Status.Open() && t.ProviderTaskID != "":
 		return true // the service will tell, if only that it has forgotten it
 	case t.Status.Open(), t.Status == video.Unknown && t.ProviderTaskID == "", t.Linkless():
 		return now.Before(t.ExpiresAt())
-	case t.Status != video.Succeeded || t.SavedTo != "" || f.follower.Saver == nil:
+	case t.Status != video.Succeeded || t.SavedTo != "" || t.SaveError != "" || f.follower.Saver == nil:
 		return false
 	}
 	return now.Before(t.VideoURLExpiresAt())
@@ -130,44 +131,20 @@ func (f *following) look(ctx context.Context) error {
 			t.refused = time.Now()
 		}
 	}
+	if slices.ContainsFunc(f.tasks, func(t *followed) bool { return t.Status == video.Succeeded && f.unfinished(t) }) {
+		if err := f.save(ctx, false); err != nil {
+			return err
+		}
+	}
 	return f.addOpen(ctx)
 }
 
-// longestSave bounds a download.
-const longestSave = 5 * time.Minute
-
-// saveLeft saves the clips that nobody has saved for a while: those of a time when nothing was saved, and those whose next
-// attempt is far off. It is the last attempt of this run.
-func (f *following) saveLeft(ctx context.Context) {
-	for _, t := range f.tasks {
-		if t.Status != video.Succeeded || !f.unfinished(t) {
-			continue
-		}
-		if t.since.IsZero() {
-			t.since = time.Now()
-		}
-		if time.Since(t.since) < f.patience {
-			continue
-		}
-		if t.tried = true; t.Linkless() {
-			continue
-		}
-		saving, cancel := context.WithTimeout(ctx, longestSave)
-		clip, failure := f.follower.Saver.Save(saving, t.ID, t.VideoURL)
-		cancel()
-		if ctx.Err() != nil {
-			return
-		}
-		next := time.Time{}
-		if failure != nil {
-			next = time.Now().Add(f.patience) // a server tries again
-		}
-		if now, err := f.follower.Ledger.Saved(ctx, t.ID, clip.Path, failure, next); err == nil {
-			t.Task = now
-		} else {
-			t.SaveError = err.Error()
-		}
+// save lets the tracker save what a server does not that saves nothing; with retry also what could not be saved before.
+func (f *following) save(ctx context.Context, retry bool) error {
+	if f.follower.Saver == nil {
+		return nil
 	}
+	return f.follower.Ledger.SaveAgain(ctx, retry)
 }
 
 // shutOut is the service's refusal to tell anything to this process, such as that of a wrong key: nothing comes of waiting.
@@ -199,8 +176,8 @@ func (f *following) state(t *followed) string {
 		return "saved to " + t.SavedTo + ", but " + t.SaveError
 	case t.SavedTo != "":
 		return "saved to " + t.SavedTo
-	case t.Status == video.Succeeded && f.unfinished(t) && t.SaveError != "":
-		return "not saved yet: " + t.SaveError
+	case t.Status == video.Succeeded && t.SaveError != "":
+		return "not saved: " + t.SaveError
 	case t.Status == video.Failed && t.Failure != nil:
 		return "FAILED " + failed(t.Failure)
 	case t.Trouble != nil:

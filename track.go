@@ -100,7 +100,6 @@ func (f *following) run(ctx context.Context) error {
 		}
 		err := f.look(ctx)
 		if err == nil {
-			f.saveLeft(ctx)
 			err = f.shutOut()
 		}
 		if err != nil && ctx.Err() == nil {

@@ -246,6 +246,30 @@ func saves() map[string]func(t *testing.T, l *ledger.Ledger) {
 			require.NoError(t, err)
 			require.True(t, next.IsZero())
 		},
+		"what was made while nothing was saved, or could not be saved, is due again on demand": func(t *testing.T, l *ledger.Ledger) {
+			made := func(id string, failure error) string {
+				task := bought(t, l, order(id, ""), id)
+				_, err := l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded, VideoURL: "https://media.example/" + id, EndedAt: time.Now()}, time.Time{})
+				require.NoError(t, err)
+				if failure != nil {
+					_, err = l.Saved(t.Context(), task.ID, "", failure, time.Now().Add(10*time.Minute))
+					require.NoError(t, err)
+				}
+				return task.ID
+			}
+			made("dead", nil)
+			time.Sleep(video.Lifetime)
+			off, failed := made("off", nil), made("failed", errors.New("no room"))
+			for _, c := range []struct {
+				retry bool
+				want  []string
+			}{{false, []string{off}}, {true, []string{off, failed}}} {
+				require.NoError(t, l.SaveAgain(t.Context(), c.retry))
+				tasks, err := l.ToSave(t.Context(), 5)
+				require.NoError(t, err)
+				require.ElementsMatch(t, c.want, ids(tasks))
+			}
+		},
 		"a trouble is told with the task, or with all that are open, until it is over": func(t *testing.T, l *ledger.Ledger) {
 			one, two := bought(t, l, order("1", ""), "1"), bought(t, l, order("2", ""), "2")
 			ended := bought(t, l, order("3", ""), "3")

@@ -78,6 +78,15 @@ func (l *Ledger) ToSave(ctx context.Context, limit int) ([]video.Task, error) {
 		" ORDER BY ended_at LIMIT $4", l.Upstream, micros(now), micros(now.Add(farAhead)), limit)
 }
 
+// SaveAgain makes those clips due whose link may be alive and that nobody is to save: made while saving was off, and, when
+// retry says so, those that failed, whatever the time of their next attempt.
+func (l *Ledger) SaveAgain(ctx context.Context, retry bool) error {
+	now := time.Now()
+	_, err := l.changeMany(ctx, "UPDATE r2v_task SET due_at = $2, save_error = '', version = version + 1 WHERE upstream = $1 AND "+unsaved+
+		" AND ended_at > $3 AND (due_at IS NULL OR save_error <> '' AND $4 = 1)", micros(now), micros(now.Add(-video.Lifetime)), flag(retry))
+	return err
+}
+
 // NextDue is the earliest time at which something of this process's is due, the zero time when nothing is.
 func (l *Ledger) NextDue(ctx context.Context) (time.Time, error) {
 	db, err := l.existing(ctx)
