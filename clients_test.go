@@ -20,6 +20,7 @@ import (
 	"github.com/mark3labs/mcp-go/client/transport"
 	gomcp "github.com/mark3labs/mcp-go/mcp"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"r2v-mcp/internal/simulator"
@@ -162,6 +163,7 @@ func dialMCPGo(t *testing.T, cmd *exec.Cmd, modern bool, progress func(progresse
 		if f := n.Params.AdditionalFields; n.Method == "notifications/progress" {
 			at, _ := f["progress"].(float64)
 			total, _ := f["total"].(float64)
+			assert.Equal(t, "still waiting for news of this task", f["message"], "true in every state")
 			progress(progressed{f["progressToken"], at, total})
 		}
 	})

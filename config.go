@@ -34,9 +34,9 @@ type Config struct {
 	SaveDir         string        `env:"R2V_SAVE_DIR" desc:"where clips are saved; off saves none" shown:"videos in R2V_DATA_DIR"`
 	Database        string        `env:"R2V_DATABASE_URL" desc:"postgres://… for several machines; must be kept secret" shown:"SQLite in R2V_DATA_DIR"`
 	BudgetPerTask   string        `env:"R2V_BUDGET_PER_TASK" desc:"refuse a clip that may cost more, in the account's currency" shown:"none"`
-	BudgetPerDay    string        `env:"R2V_BUDGET_PER_DAY" desc:"refuse a clip that may cost more than a day has left, from midnight here" shown:"none"`
+	BudgetPerDay    string        `env:"R2V_BUDGET_PER_DAY" desc:"refuse a clip that may cost more than a day has left, from this process's own midnight, with what all processes of the ledger spend" shown:"none"`
 	DuplicateWindow time.Duration `env:"R2V_DUPLICATE_WINDOW, default=10m" desc:"the same request within it is not bought again"`
-	MaxWait         time.Duration `env:"R2V_MAX_WAIT, default=50s" desc:"upper bound of get_task's wait_seconds"`
+	MaxWait         time.Duration `env:"R2V_MAX_WAIT, default=50s" desc:"how long get_task (wait_seconds) and generate_r2v (at most 40 s) hold a call"`
 	PollInterval    time.Duration `env:"R2V_POLL_INTERVAL, default=15s" desc:"how often an open task is looked at upstream"`
 	EgressAllow     []string      `env:"R2V_EGRESS_ALLOW" desc:"CIDR prefixes or hosts that may be reached although not public, separated by commas" shown:"none"`
 	PricesFile      string        `env:"R2V_PRICES_FILE" desc:"a catalogue of models and prices to use instead" shown:"built in"`

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"time"
 
+	"r2v-mcp/internal/ledger"
 	"r2v-mcp/internal/tracker"
 	"r2v-mcp/internal/video"
 )
@@ -28,8 +30,10 @@ type following struct {
 
 // begin finds what is open, and what was made and is not saved.
 func (f *following) begin(ctx context.Context) error {
-	if err := f.save(ctx, true); err != nil {
-		return err
+	if f.follower.Saver != nil {
+		if err := f.follower.Ledger.SaveAgain(ctx); err != nil {
+			return err
+		}
 	}
 	if err := f.addOpen(ctx); err != nil {
 		return err
@@ -131,20 +135,7 @@ func (f *following) look(ctx context.Context) error {
 			t.refused = time.Now()
 		}
 	}
-	if slices.ContainsFunc(f.tasks, func(t *followed) bool { return t.Status == video.Succeeded && f.unfinished(t) }) {
-		if err := f.save(ctx, false); err != nil {
-			return err
-		}
-	}
 	return f.addOpen(ctx)
-}
-
-// save lets the tracker save what a server does not that saves nothing; with retry also what could not be saved before.
-func (f *following) save(ctx context.Context, retry bool) error {
-	if f.follower.Saver == nil {
-		return nil
-	}
-	return f.follower.Ledger.SaveAgain(ctx, retry)
 }
 
 // shutOut is the service's refusal to tell anything to this process, such as that of a wrong key: nothing comes of waiting.
@@ -169,7 +160,11 @@ func (f *following) shutOut() error {
 func (f *following) state(t *followed) string {
 	switch {
 	case t.Status == video.Unknown && t.ProviderTaskID == "" && f.unfinished(t):
-		return "in doubt: the service is searched for it"
+		words := "in doubt: the service is searched for it"
+		if until := t.CreatedAt.Add(cmp.Or(f.follower.Absence, ledger.Doubt)); time.Now().Before(until) {
+			words += ", until " + until.Local().Format("15:04")
+		}
+		return words
 	case t.Status.Open() && t.ProviderTaskID == "":
 		return "being bought"
 	case t.SavedTo != "" && t.SaveError != "":
@@ -205,7 +200,7 @@ func (f *following) show() {
 			ended += 100
 			continue
 		}
-		waiting = fmt.Sprintf("%s %s %.0f s", t.ID, t.Status, time.Since(t.CreatedAt).Seconds())
+		waiting = fmt.Sprintf("%s %s %.0f s", shortID(t.ID), t.Status, time.Since(t.CreatedAt).Seconds())
 		ended += percent(time.Since(t.CreatedAt), usualClip)
 	}
 	open := f.open()

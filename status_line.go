@@ -30,8 +30,11 @@ func newBar(out io.Writer) *progressbar.ProgressBar {
 	return nil
 }
 
+// barWidth is how many columns a bar takes beside its words; on a narrow terminal it is shorter.
+const barWidth = 30
+
 func drawBar(out io.Writer) *progressbar.ProgressBar {
-	return progressbar.NewOptions(100, progressbar.OptionSetWriter(out), progressbar.OptionSetWidth(30),
+	return progressbar.NewOptions(100, progressbar.OptionSetWriter(out), progressbar.OptionSetWidth(barWidth),
 		progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false), progressbar.OptionClearOnFinish())
 }
 

@@ -7,6 +7,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"r2v-mcp/internal/ledger"
+	"r2v-mcp/internal/tracker"
+	"r2v-mcp/internal/video"
 )
 
 // screen is what a terminal shows after all that was written to it.
@@ -44,6 +48,20 @@ func TestLinesStayAboveTheBar(t *testing.T) {
 	v.line("r2v-2  \x1b[2JFAILED")
 	v.clear()
 	require.Equal(t, []string{"r2v-1  saved", "r2v-2  \ufffd[2JFAILED", ""}, screen(out.String()), "nothing is left of the bar")
+}
+
+// The library makes the bar itself as short as it must be, but not the words before it.
+func TestABarFitsOnANarrowTerminal(t *testing.T) {
+	var out bytes.Buffer
+	f := &following{view: &view{out: &out, bar: drawBar(&out)}, follower: &tracker.Tracker{}}
+	f.add(&followed{Task: video.Task{
+		ID: ledger.IDPrefix + strings.Repeat("a", 26), ProviderTaskID: "id", CreatedAt: time.Now().Add(-23 * time.Hour), Snapshot: video.Snapshot{Status: video.Running},
+	}})
+	f.show()
+	lines := strings.Split(out.String(), "\r")
+	line := lines[len(lines)-1]
+	require.Contains(t, line, "r2v-aaaaaa… RUNNING 82800 s")
+	require.LessOrEqual(t, len([]rune(line))-barWidth, 40)
 }
 
 func TestAClipIsNotDoneBeforeItIs(t *testing.T) {

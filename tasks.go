@@ -46,10 +46,11 @@ func statuses() string {
 // report is what the ledger tells.
 type report struct {
 	tasks  []video.Task
+	total  int           // tasks of the ledger that the filter lets through, those that are not shown too
 	days   []ledger.Day  // of the last week, latest first
 	budget *video.Budget // of today, nil for none
 	now    time.Time
-	place  string // of the ledger, without a password
+	place  string // of the ledger, without a password; empty where no folder is known
 	exists bool
 }
 
@@ -93,7 +94,7 @@ func readReport(ctx context.Context, l *ledger.Ledger, f video.Filter, currency 
 	if _, err := os.Stat(l.Path); l.DatabaseURL == "" && errors.Is(err, os.ErrNotExist) {
 		r.exists = false
 	}
-	if r.tasks, err = latest(ctx, l, f); err != nil {
+	if r.tasks, r.total, err = latest(ctx, l, f); err != nil {
 		return nil, err
 	}
 	if r.days, err = l.Days(ctx, r.now.AddDate(0, 0, 1-lastDays)); err != nil {
@@ -103,30 +104,33 @@ func readReport(ctx context.Context, l *ledger.Ledger, f video.Filter, currency 
 	return r, err
 }
 
-// latest returns the filter's limit of tasks, newest first, all for 0.
-func latest(ctx context.Context, l *ledger.Ledger, f video.Filter) (tasks []video.Task, err error) {
-	const page = 500
+// latest returns the filter's limit of tasks, newest first, all for 0, and how many there are in all.
+func latest(ctx context.Context, l *ledger.Ledger, f video.Filter) (tasks []video.Task, total int, err error) {
 	limit := f.Limit
+	f.Limit = 500
 	for {
-		if f.Limit = page; limit > 0 {
-			f.Limit = min(page, limit-len(tasks))
-		}
-		some, next, err := l.List(ctx, f)
+		page, next, err := l.List(ctx, f)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
-		tasks = append(tasks, some...)
-		if next == "" || len(tasks) == limit {
-			return tasks, nil
+		total += len(page)
+		if limit > 0 {
+			page = page[:min(len(page), limit-len(tasks))]
+		}
+		tasks = append(tasks, page...)
+		if next == "" {
+			return tasks, total, nil
 		}
 		f.Cursor = next
 	}
 }
 
-// settled is what the finished clips of the days were to cost at most, and did.
+// settled is what the finished clips of the days cost, and how far that is from what was estimated for each.
 type settled struct {
-	currency          string
-	estimated, billed decimal.Decimal
+	currency     string
+	billed       decimal.Decimal
+	above, below decimal.Decimal // outside the estimates
+	missed       int             // tasks of more than 1 % outside
 }
 
 // settled sums up by currency.
@@ -138,15 +142,8 @@ func (r *report) settled() []settled {
 			i = len(sums)
 			sums = append(sums, settled{currency: d.Currency})
 		}
-		sums[i].estimated, sums[i].billed = sums[i].estimated.Add(d.Estimated), sums[i].billed.Add(d.Billed)
+		s := &sums[i]
+		s.billed, s.above, s.below, s.missed = s.billed.Add(d.Billed), s.above.Add(d.Above), s.below.Add(d.Below), s.missed+d.Missed
 	}
-	return slices.DeleteFunc(sums, func(s settled) bool { return s.estimated.IsZero() })
+	return slices.DeleteFunc(sums, func(s settled) bool { return s.billed.IsZero() && s.below.IsZero() })
 }
-
-func (s settled) difference() decimal.Decimal { return s.billed.Sub(s.estimated) }
-
-// percent is the difference in hundredths of the estimate.
-func (s settled) percent() decimal.Decimal { return s.difference().Shift(2).DivRound(s.estimated, 2) }
-
-// odd reports whether bills and estimates are further apart than they may be.
-func (s settled) odd() bool { return s.percent().Abs().GreaterThan(decimal.NewFromInt(1)) }

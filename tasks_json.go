@@ -43,7 +43,7 @@ type costEntry struct {
 		High json.Number `json:"high"`
 	} `json:"estimated"`
 	Billed     json.Number `json:"billed,omitempty"`
-	Difference json.Number `json:"difference,omitempty"` // of the bill, from the highest estimate
+	Difference json.Number `json:"difference,omitempty"` // of the bill, from the nearest end of the estimate: 0 inside
 	Currency   string      `json:"currency"`
 }
 
@@ -55,13 +55,16 @@ type errorEntry struct {
 }
 
 type dayEntry struct {
-	Date       string      `json:"date"`
-	Currency   string      `json:"currency"`
-	Tasks      int         `json:"tasks"`
-	Used       json.Number `json:"used"` // billed, and held for what is not billed yet
-	Billed     json.Number `json:"billed"`
-	Estimated  json.Number `json:"estimated"` // the highest estimates of what is billed
-	Difference json.Number `json:"difference"`
+	Date         string      `json:"date"`
+	Currency     string      `json:"currency"`
+	Tasks        int         `json:"tasks"`
+	Used         json.Number `json:"used"` // billed, and held for what is not billed yet
+	Billed       json.Number `json:"billed"`
+	EstimatedLow json.Number `json:"estimated_low"` // the lowest estimates of what is billed
+	Estimated    json.Number `json:"estimated"`     // the highest
+	Above        json.Number `json:"above"`         // by how much bills are above their estimates
+	Below        json.Number `json:"below"`         // by how much bills are below theirs, 0 or more
+	Missed       int         `json:"missed"`        // tasks whose bill is more than 1 % outside its estimate
 }
 
 type budgetEntry struct {
@@ -91,7 +94,7 @@ func (r *report) writeJSON(out io.Writer) error {
 	for _, day := range r.days {
 		d.Days = append(d.Days, dayEntry{
 			Date: day.Date, Currency: day.Currency, Tasks: day.Tasks, Used: number(day.Used), Billed: number(day.Billed),
-			Estimated: number(day.Estimated), Difference: number(day.Billed.Sub(day.Estimated)),
+			EstimatedLow: number(day.EstimatedLow), Estimated: number(day.Estimated), Above: number(day.Above), Below: number(day.Below), Missed: day.Missed,
 		})
 	}
 	if b := r.budget; b != nil {
@@ -115,7 +118,8 @@ func asEntry(t *video.Task) taskEntry {
 		e.Cost = &costEntry{Currency: c.Currency}
 		e.Cost.Estimated.Low, e.Cost.Estimated.High = number(c.Low), number(c.High)
 		if t.Billed != nil {
-			e.Cost.Billed, e.Cost.Difference = number(*t.Billed), number(t.Billed.Sub(c.High))
+			miss, _ := c.Miss(*t.Billed)
+			e.Cost.Billed, e.Cost.Difference = number(*t.Billed), number(miss)
 		}
 	}
 	failure := t.Failure

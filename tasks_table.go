@@ -15,25 +15,36 @@ import (
 func (r *report) writeTable(out io.Writer, status video.Status) error {
 	var err error
 	switch {
+	case !r.exists && r.place == "":
+		_, err = fmt.Fprintln(out, "There is no ledger: no folder for user data is known here. Set R2V_DATA_DIR to the one that the server uses.")
 	case !r.exists:
 		_, err = fmt.Fprintf(out, "There is no ledger yet: %s is made with the first purchase.\n", r.place)
 	case len(r.tasks) == 0:
 		_, err = fmt.Fprintf(out, "There is no %s in %s.\n", strings.TrimSpace(string(status)+" task"), r.place)
 	default:
-		err = r.writeTasks(out)
+		err = errors.Join(r.writeTasks(out), r.writeCut(out, status))
 	}
 	return errors.Join(err, r.writeDays(out), r.writeSettled(out))
+}
+
+// writeCut says so where not all tasks are shown.
+func (r *report) writeCut(out io.Writer, status video.Status) error {
+	if len(r.tasks) == r.total {
+		return nil
+	}
+	_, err := fmt.Fprintf(out, "\n%d of %d %s; --limit 0 shows all\n", len(r.tasks), r.total, strings.TrimSpace(string(status)+" tasks"))
+	return err
 }
 
 func table(out io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(out, 0, 0, 2, ' ', 0) }
 
 func (r *report) writeTasks(out io.Writer) error {
 	w := table(out)
-	fmt.Fprintln(w, "TIME\tTASK\tSTATUS\tMODEL\tESTIMATE\tBILL\tCLIP")
+	fmt.Fprintln(w, "TIME\tTASK\tSTATUS\tMODEL\tESTIMATE\tBILL\tCLIP\tPROMPT")
 	for i := range r.tasks {
 		t := &r.tasks[i]
 		cells := []string{
-			t.CreatedAt.Local().Format(time.DateTime), t.ID, string(t.Status), orElse(t.Request.Model, "-"), "-", "-", clip(t, r.now),
+			t.CreatedAt.Local().Format(time.DateTime), t.ID, string(t.Status), orElse(t.Request.Model, "-"), "-", "-", clip(t, r.now), orElse(cut(t.Request.Prompt), "-"),
 		}
 		if t.Estimate != nil {
 			cells[4] = price(t.Estimate)
@@ -47,6 +58,16 @@ func (r *report) writeTasks(out io.Writer) error {
 		fmt.Fprintln(w, strings.Join(cells, "\t"))
 	}
 	return w.Flush()
+}
+
+// cut shortens a prompt to what tells it from others.
+func cut(prompt string) string {
+	const most = 40
+	runes := []rune(strings.TrimSpace(prompt))
+	if len(runes) <= most {
+		return string(runes)
+	}
+	return string(runes[:most-1]) + "…"
 }
 
 func price(c *video.Cost) string {
@@ -113,15 +134,15 @@ func (r *report) writeDays(out io.Writer) error {
 	return nil
 }
 
-// writeSettled holds the bills of the days against their estimates.
+// writeSettled holds the bills of the days against their estimates, each against its own.
 func (r *report) writeSettled(out io.Writer) error {
 	for _, s := range r.settled() {
 		warning := ""
-		if s.odd() {
-			warning = "; WARNING: more than 1 % apart: compare with the bill in the service's console"
+		if s.missed > 0 {
+			warning = fmt.Sprintf("; WARNING: tasks more than 1 %% off: %d: compare with the bill in the service's console", s.missed)
 		}
-		if _, err := fmt.Fprintf(out, "billed in %d days: %s %s, estimated at most %s, difference %s (%s %%)%s\n",
-			lastDays, s.billed, plain(s.currency), s.estimated, s.difference(), s.percent(), warning); err != nil {
+		if _, err := fmt.Fprintf(out, "billed in %d days: %s %s, above the estimates: %s, below: %s%s\n",
+			lastDays, s.billed, plain(s.currency), s.above, s.below, warning); err != nil {
 			return err
 		}
 	}

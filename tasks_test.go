@@ -101,11 +101,11 @@ func TestTasksShowsTheLedgerNewestFirst(t *testing.T) {
 		require.NotEmpty(t, found, stdout)
 		return found
 	}
-	require.Regexp(t, `^`+time.Now().Format("2006-01-")+`\d\d \d\d:\d\d:\d\d  r2v-\w+ +FAILED +wan2.7-r2v +0.4-0.5 USD +- +InternalError: .*end`, row("failed"))
-	require.Regexp(t, `SUCCEEDED +wan2.7-r2v +0.4-0.5 USD +0.4 USD +`+regexp.QuoteMeta(b.home)+`/saved.mp4$`, row("saved"))
-	require.Regexp(t, `SUCCEEDED .* 0.4 USD +not saved: the disk is full; its link lives (23 h 59|24 h 00) min$`, row("unsaved"))
-	require.Regexp(t, `UNKNOWN .* - +nobody knows yet whether it was bought: it is looked for; do not buy it again$`, row("in doubt"))
-	require.Regexp(t, `PENDING .* - +-$`, row("pending"))
+	require.Regexp(t, `^`+time.Now().Format("2006-01-")+`\d\d \d\d:\d\d:\d\d  r2v-\w+ +FAILED +wan2.7-r2v +0.4-0.5 USD +- +InternalError: .*end.*Image 1 .*end.$`, row("failed"))
+	require.Regexp(t, `SUCCEEDED +wan2.7-r2v +0.4-0.5 USD +0.4 USD +`+regexp.QuoteMeta(b.home)+`/saved.mp4 +Image 1 .*end.$`, row("saved"))
+	require.Regexp(t, `SUCCEEDED .* 0.4 USD +not saved: the disk is full; its link lives (23 h 59|24 h 00) min +Image 1 `, row("unsaved"))
+	require.Regexp(t, `UNKNOWN .* - +nobody knows yet whether it was bought: it is looked for; do not buy it again +Image 1 `, row("in doubt"))
+	require.Regexp(t, `PENDING .* - +- +Image 1 `, row("pending"))
 	var order []int
 	for _, what := range []string{"pending", "in doubt", "unsaved", "saved", "failed"} {
 		order = append(order, strings.Index(stdout, b.ids[what]))
@@ -115,18 +115,62 @@ func TestTasksShowsTheLedgerNewestFirst(t *testing.T) {
 
 	require.Regexp(t, `(?m)^`+time.Now().Format(time.DateOnly)+` +5 +0.8 +1.8 +USD$`, stdout, "2 of 0.4, and 2 of 0.5 held")
 	require.Regexp(t, `(?m)^budget of today: 1.8 of 10 USD used, 8.2 left until \d{4}-\d\d-\d\d 00:00 `, stdout)
-	require.Contains(t, stdout, "billed in 7 days: 0.8 USD, estimated at most 1, difference -0.2 (-20 %); WARNING: more than 1 % apart")
+	require.Contains(t, stdout, "billed in 7 days: 0.8 USD, above the estimates: 0, below: 0\n", "0.4 is within 0.4 to 0.5")
+	require.NotContains(t, stdout, "--limit", "these are all")
 }
 
 func TestTasksWarnsOnlyOfBillsThatAreOff(t *testing.T) {
 	t.Parallel()
 	for seconds, want := range map[string]string{
-		"5":    "billed in 7 days: 1 USD, estimated at most 1, difference 0 (0 %)\n",
-		"5.05": "billed in 7 days: 1.01 USD, estimated at most 1, difference 0.01 (1 %)\n",
-		"5.06": "billed in 7 days: 1.012 USD, estimated at most 1, difference 0.012 (1.2 %); WARNING: ",
+		"5":    "billed in 7 days: 1 USD, above the estimates: 0, below: 0\n",
+		"5.05": "billed in 7 days: 1.01 USD, above the estimates: 0.01, below: 0\n",
+		"5.06": "billed in 7 days: 1.012 USD, above the estimates: 0.012, below: 0; WARNING: tasks more than 1 % off: 2: ",
+		"3.96": "billed in 7 days: 0.792 USD, above the estimates: 0, below: 0.008\n",
+		"3.95": "billed in 7 days: 0.79 USD, above the estimates: 0, below: 0.01; WARNING: tasks more than 1 % off: 2: ",
+		"0":    "billed in 7 days: 0 USD, above the estimates: 0, below: 0.8; WARNING: tasks more than 1 % off: 2: ",
 	} {
 		require.Contains(t, newBook(t).fill(seconds).show(nil), want)
 	}
+}
+
+func TestBillsThatAreOffDoNotCancelOut(t *testing.T) {
+	t.Parallel()
+	b := newBook(t)
+	for what, seconds := range map[string]string{"dear": "6", "cheap": "3", "right": "4.5"} {
+		b.end(b.add(what, "p-"+what), video.Snapshot{Status: video.Succeeded, VideoURL: "https://results.example/a.mp4", Usage: &video.Usage{Duration: decimal.RequireFromString(seconds)}})
+	}
+	require.Contains(t, b.show(nil), "billed in 7 days: 1.35 USD, above the estimates: 0.1, below: 0.1; WARNING: tasks more than 1 % off: 2: compare with the bill")
+	var d struct {
+		Tasks []struct {
+			Cost struct{ Difference json.Number }
+		}
+		Days []struct {
+			Above, Below, Estimated json.Number
+			EstimatedLow            json.Number `json:"estimated_low"`
+			Missed                  int
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(b.show(nil, "--json")), &d))
+	require.Equal(t, []json.Number{"0.1", "0.1", "1.2", "1.5"}, []json.Number{d.Days[0].Above, d.Days[0].Below, d.Days[0].EstimatedLow, d.Days[0].Estimated})
+	require.Equal(t, 2, d.Days[0].Missed)
+	var differences []string
+	for _, task := range d.Tasks {
+		differences = append(differences, string(task.Cost.Difference))
+	}
+	require.ElementsMatch(t, []string{"0.1", "-0.1", "0"}, differences)
+}
+
+func TestTasksCutsPrompts(t *testing.T) {
+	t.Parallel()
+	b := newBook(t)
+	for _, prompt := range []string{strings.Repeat("好", 40), strings.Repeat("坏", 41)} {
+		_, _, err := b.Claim(t.Context(), video.Order{Request: video.Request{Prompt: prompt}, Fingerprint: prompt})
+		require.NoError(t, err)
+	}
+	stdout := b.show(nil)
+	require.Regexp(t, `(?m)^TIME .* CLIP +PROMPT$`, stdout)
+	require.Contains(t, stdout, strings.Repeat("好", 40)+"\n")
+	require.Contains(t, stdout, " "+strings.Repeat("坏", 39)+"…\n")
 }
 
 func TestTasksAsJSON(t *testing.T) {
@@ -151,9 +195,9 @@ func TestTasksAsJSON(t *testing.T) {
 			Error     *struct{ Code, Message string }
 		}
 		Days []struct {
-			Date, Currency                      string
-			Tasks                               int
-			Used, Billed, Estimated, Difference json.Number
+			Date, Currency          string
+			Tasks                   int
+			Used, Billed, Estimated json.Number
 		}
 		Budget *struct {
 			PerDay     json.Number `json:"per_day"`
@@ -175,12 +219,12 @@ func TestTasksAsJSON(t *testing.T) {
 	require.Equal(t, "the disk is full", unsaved.SaveError)
 	require.Equal(t, "https://results.example/a.mp4?sign=1", unsaved.VideoURL)
 	require.Equal(t, filepath.Join(b.home, "saved.mp4"), saved.SavedTo)
-	require.Equal(t, []json.Number{"0.4", "0.5", "0.4", "-0.1"}, []json.Number{saved.Cost.Estimated.Low, saved.Cost.Estimated.High, saved.Cost.Billed, saved.Cost.Difference})
+	require.Equal(t, []json.Number{"0.4", "0.5", "0.4", "0"}, []json.Number{saved.Cost.Estimated.Low, saved.Cost.Estimated.High, saved.Cost.Billed, saved.Cost.Difference})
 	require.Equal(t, "USD", saved.Cost.Currency)
 	require.Equal(t, "InternalError", failed.Error.Code)
 	require.Regexp(t, `"created_at": "\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"`, stdout)
 	require.Len(t, d.Days, 1)
-	require.Equal(t, []json.Number{"1.8", "0.8", "1", "-0.2"}, []json.Number{d.Days[0].Used, d.Days[0].Billed, d.Days[0].Estimated, d.Days[0].Difference})
+	require.Equal(t, []json.Number{"1.8", "0.8", "1"}, []json.Number{d.Days[0].Used, d.Days[0].Billed, d.Days[0].Estimated})
 	require.Equal(t, 5, d.Days[0].Tasks)
 	require.Equal(t, []json.Number{"10", "1.8", "8.2"}, []json.Number{d.Budget.PerDay, d.Budget.Used, d.Budget.Left})
 	require.WithinRange(t, d.Budget.ResetsAt, time.Now(), time.Now().Add(25*time.Hour))
@@ -197,6 +241,12 @@ func TestTasksCanBeFilteredAndCounted(t *testing.T) {
 	for args, want := range map[string]int{"": 20, "--limit 0": 22, "--limit 3": 3, "--limit 1000000000": 22, "--status pending": 20, "--limit 0 --status PENDING": 21, "--status CANCELED": 1} {
 		require.Equal(t, want, strings.Count(b.show(nil, strings.Fields(args)...), "r2v-"), args)
 	}
+	for args, want := range map[string]string{"": "\n20 of 22 tasks; --limit 0 shows all\n", "--limit 3 --status PENDING": "\n3 of 21 PENDING tasks; --limit 0 shows all\n"} {
+		require.Contains(t, b.show(nil, strings.Fields(args)...), want)
+	}
+	for _, args := range []string{"--limit 0", "--limit 22", "--status CANCELED"} {
+		require.NotContains(t, b.show(nil, strings.Fields(args)...), "shows all")
+	}
 	require.Contains(t, b.show(nil, "--status", "FAILED"), "There is no FAILED task in "+filepath.Join(dataDir(b.home), "ledger.db"))
 	for args, want := range map[string]string{"--status DONE": `--status: "DONE" is not one of PENDING, RUNNING`, "--limit -1": "--limit: -1 is below 0", "--limit x": "--limit", "now": "unknown command"} {
 		_, stderr, err := command(t, []string{"HOME=" + b.home}, "", append([]string{"tasks"}, strings.Fields(args)...)...)
@@ -211,6 +261,9 @@ func TestTasksWithoutALedger(t *testing.T) {
 	require.Equal(t, "There is no ledger yet: "+filepath.Join(dataDir(b.home), "ledger.db")+" is made with the first purchase.\n", b.show(nil))
 	require.JSONEq(t, `{"tasks": [], "days": [], "budget": null}`, b.show(nil, "--json"))
 	require.Contains(t, b.show([]string{"R2V_BUDGET_PER_DAY=2.50"}), "\nbudget of today: 0 of 2.5 USD used, 2.5 left until ")
+	stdout, stderr, err := command(t, []string{"DASHSCOPE_REGION=simulator"}, "", "tasks")
+	require.NoError(t, err, stderr)
+	require.Equal(t, "There is no ledger: no folder for user data is known here. Set R2V_DATA_DIR to the one that the server uses.\n", stdout)
 	left, err := os.ReadDir(b.home)
 	require.NoError(t, err)
 	require.Empty(t, left, "no file is made by looking")

@@ -117,7 +117,10 @@ func (f *following) interrupted() error {
 	text := "interrupted; still open:"
 	for _, t := range f.tasks {
 		if f.unfinished(t) {
-			text += fmt.Sprintf("\n%s  %s, forgotten by the service at %s", t.ID, f.state(t), t.ExpiresAt().Local().Format(time.DateTime))
+			text += "\n" + t.ID + "  " + f.state(t)
+			if t.ProviderTaskID != "" { // else the service may never have heard of it
+				text += ", forgotten by the service at " + t.ExpiresAt().Local().Format(time.DateTime)
+			}
 		}
 	}
 	return errors.New(text + "\nA server, or r2v-mcp track, goes on with them.")

@@ -126,6 +126,20 @@ func TestASignalEndsTrackAtOnceAndItSaysWhatIsOpen(t *testing.T) {
 	}
 }
 
+func TestTrackOfADoubtSaysHowLongItIsLookedFor(t *testing.T) {
+	t.Parallel()
+	s := newService(t, 600)
+	home := t.TempDir()
+	p := greeted(t, s.env(home)...)
+	id := p.ask("generate_r2v", waving("[[fault:503]]")).answer.TaskID
+	p.kill()
+	r := until(t, s.env(home), id+"  in doubt: the service is searched for it, until ", "track")
+	require.NoError(t, r.cmd.Process.Signal(os.Interrupt))
+	code, text := r.ended(t)
+	require.Equal(t, 1, code)
+	require.Regexp(t, `interrupted; still open:\nr2v-mcp: `+id+`  in doubt: the service is searched for it, until \d\d:\d\d\nr2v-mcp: A server, or r2v-mcp track, goes on with them.\n$`, text)
+}
+
 func TestWatchFollowsUntilItIsStopped(t *testing.T) {
 	t.Parallel()
 	s := newService(t, 600)

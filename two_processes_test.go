@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -130,4 +131,18 @@ func TestAnOrderWhoseAnswerWasLostIsFound(t *testing.T) {
 	require.True(t, again.Replayed)
 	require.EqualValues(t, 1, s.creates.Load())
 	p.stop()
+}
+
+// A client that gives up early is answered in time, by a purchase as by get_task.
+func TestPurchaseAnswersWithinTheLongestWait(t *testing.T) {
+	t.Parallel()
+	s := newService(t, 1)
+	p := greeted(t, append(s.env(t.TempDir()), "R2V_MAX_WAIT=1s")...)
+	start := time.Now()
+	made := p.ask("generate_r2v", waving("[[fault:slow]]")).answer
+	require.Less(t, time.Since(start), 10*time.Second, "the service answers after 30 s")
+	require.Equal(t, "PENDING", made.Status)
+	require.Empty(t, made.ProviderTaskID)
+	require.Equal(t, "unknown", made.Charged)
+	p.kill()
 }

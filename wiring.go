@@ -21,6 +21,8 @@ const (
 	heapGrowth = 30
 	// started is when a client has got its list of tools.
 	started = time.Second
+	// longestPurchase is how long a call waits for its purchase where R2V_MAX_WAIT does not say less: clients give up at 60 s.
+	longestPurchase = 40 * time.Second
 )
 
 // life is the life of tasks as the settings want it: what stdio and track have in common.
@@ -31,7 +33,9 @@ type life struct {
 }
 
 func newLife(cfg *Config, catalogue *video.Catalogue, logger *slog.Logger) (*life, error) {
-	t := &tracker.Tracker{Provider: provider.WithoutKey{}, PollInterval: cfg.PollInterval, Logger: logger, Ledger: cfg.ledger()}
+	t := &tracker.Tracker{
+		Provider: provider.WithoutKey{}, PollInterval: cfg.PollInterval, Patience: min(longestPurchase, cfg.MaxWait), Logger: logger, Ledger: cfg.ledger(),
+	}
 	if cfg.APIKey != "" {
 		client, err := dashscope.New(dashscope.Config{
 			BaseURL: cfg.BaseURL, APIKey: cfg.APIKey, Region: cfg.Region, Workspace: cfg.Workspace, UserAgent: "r2v-mcp/" + version,

@@ -57,7 +57,8 @@ func asTaskCost(t *video.Task) *taskCost {
 	}
 	if t.Billed != nil {
 		out.Billed = number(*t.Billed)
-		out.Difference = number(t.Billed.Sub(t.Estimate.High))
+		miss, _ := t.Estimate.Miss(*t.Billed)
+		out.Difference = number(miss)
 	}
 	return out
 }
@@ -83,12 +84,15 @@ func (s *Set) nextStep(t *video.Task) string {
 		return fmt.Sprintf("The clip is made and paid for, but the service has sent no link yet: call get_task with task_id %s again until it has, within 24 hours.", t.ID)
 	case t.Status == video.Succeeded && dead(t):
 		return "The clip was made and paid for, but its link has died and it is not saved: tell the user, and do not buy it again unasked."
-	case t.Status == video.Succeeded && s.Saves && t.SaveError == "":
+	case s.unsaved(t) && t.SaveError != "":
+		return fmt.Sprintf("The clip is made, but not saved yet: saving is tried again by itself. Call get_task with task_id %s again in %d s; if the clip is needed now, give the user video_url and say that it dies at %s.",
+			t.ID, s.pollAfter(t), t.VideoURLExpiresAt().UTC().Format(time.RFC3339))
+	case s.unsaved(t):
 		return fmt.Sprintf("The clip is made and still being saved: call get_task with task_id %s once more, or give the user video_url and say when it dies.", t.ID)
 	case t.Status == video.Succeeded:
 		return "Done: give the user video_url and say when it dies."
 	case doubtful(t) && remembered(t):
-		return fmt.Sprintf("Nobody knows yet whether this clip was bought: do not buy it again. It is being looked for: call get_task with task_id %s and wait_seconds %d, again until its status is another.", t.ID, wait)
+		return fmt.Sprintf("Nobody knows yet whether this clip was bought: do not buy it again. It is being looked for: call get_task with task_id %s and wait_seconds %d, again until its status is another. If it is still UNKNOWN after two calls, tell the user: %s.", t.ID, wait, settledBy(t))
 	case doubtful(t):
 		return "This purchase was looked for in vain for 24 hours. Look at the bill in the Model Studio console before buying the clip again."
 	case t.Status == video.Unknown:
@@ -99,9 +103,23 @@ func (s *Set) nextStep(t *video.Task) string {
 	return "Nothing was charged. If the clip is still wanted, call generate_r2v again, with a new idempotency_key if this one had your own."
 }
 
+// settledBy is when a purchase of unknown fate is found or set free as a rule.
+func settledBy(t *video.Task) string {
+	by := t.CreatedAt.Add(search)
+	if time.Now().Before(by) {
+		return "it is settled by " + by.UTC().Format(time.RFC3339) + " at the latest as a rule"
+	}
+	return "it should be settled since " + by.UTC().Format(time.RFC3339) + ", and is looked for until " + t.ExpiresAt().UTC().Format(time.RFC3339)
+}
+
+// unsaved reports a clip that this server is to save, and may still.
+func (s *Set) unsaved(t *video.Task) bool {
+	return s.Saves && t.Status == video.Succeeded && t.VideoURL != "" && t.SavedTo == "" && !dead(t)
+}
+
 // pollAfter is when a task that may still change is worth asking for again, in whole seconds, 0 for any other.
 func (s *Set) pollAfter(t *video.Task) int {
-	if !t.Status.Open() && (!doubtful(t) || !remembered(t)) {
+	if !t.Status.Open() && (!doubtful(t) || !remembered(t)) && !s.unsaved(t) {
 		return 0
 	}
 	return int(math.Ceil(s.PollInterval.Seconds()))

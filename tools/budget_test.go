@@ -27,7 +27,7 @@ func TestEstimateShowsWhatIsLeftOfTheDay(t *testing.T) {
 	problem := e["problems"].([]any)[0]
 	require.Equal(t, "cost", path(problem, "field"))
 	require.Equal(t, "this clip may cost up to 0.75 USD, and 0.25 of today's 1 is left", path(problem, "problem"))
-	require.Contains(t, path(problem, "allowed"), "0.25 or less, by resolution 720P, a shorter duration; the budget comes back at "+tomorrow)
+	require.Contains(t, path(problem, "allowed"), "0.25 or less, by resolution 720P with a duration of 2 s or less; the budget comes back at "+tomorrow)
 	require.Contains(t, path(problem, "allowed"), "only the operator can raise R2V_BUDGET_PER_DAY")
 	require.Contains(t, e["next_step"], "generate_r2v would refuse this")
 
@@ -82,4 +82,56 @@ func TestBudgetIsHeldAtTheEstimateAndSettledToTheBill(t *testing.T) {
 	created := w.answer("generate_r2v", wan27(nil))
 	w.answer("get_task", arguments{"task_id": created["task_id"], "wait_seconds": 20})
 	require.Equal(t, json.Number("0.7"), path(w.answer("estimate_cost", wan27(nil)), "budget", "left_today"), "2 s are billed")
+}
+
+// No day is long enough for a clip that costs more than all of it.
+func TestClipAboveAWholeDaysBudgetIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{budgetPerDay: "0.7"})
+	e := w.answer("estimate_cost", wan27(nil))
+	problem := e["problems"].([]any)[0]
+	require.Equal(t, "this clip may cost up to 0.75 USD, and the budget of a whole day is 0.7, of which 0.7 is left today", path(problem, "problem"))
+	require.Equal(t, "0.7 or less, by resolution 720P, or a duration of 4 s or less; no day's budget is enough for this clip, so waiting does not help; "+
+		"only the operator can raise R2V_BUDGET_PER_DAY", path(problem, "allowed"))
+	text := w.refusal("generate_r2v", wan27(nil))
+	require.Contains(t, text, "DayBudgetExceeded: this clip may cost up to 0.75 USD, and the budget of a whole day is 0.7")
+	require.Contains(t, text, "No day's budget is enough for this clip: waiting does not help")
+	require.NotContains(t, text, "comes back")
+}
+
+// What is offered as cheaper is cheap enough: the limit of the offer is a clip that is taken.
+func TestOnlyWhatFitsIsOffered(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{})
+	long := ref(clip8, "")
+	for name, tt := range map[string]struct {
+		request arguments
+		most    float64
+		want    string // after the price that would be enough
+	}{
+		"one way is enough":               {nil, 0.5, "0.75 or more, or resolution 720P, or a duration of 3 s or less"},
+		"only both together":              {nil, 0.2, "0.75 or more, or resolution 720P with a duration of 2 s or less"},
+		"nothing is":                      {nil, 0.19, "0.75 or more"},
+		"nothing, and no money":           {nil, 0, "0.75 or more"},
+		"a clip whose length is not told": {arguments{"references": refs(long), "prompt": "Video 1 waves"}, 0.9, "1.5 or more, or duration_seconds of each reference video, if they are short, or fewer or shorter reference videos"},
+		"a clip that cannot be so short":  {arguments{"references": refs(long), "prompt": "Video 1 waves"}, 0.89, "1.5 or more, or resolution 720P with a duration of 3 s or less"},
+		"what is cheapest already":        {arguments{"resolution": "720P", "duration": 2}, 0.1, "0.2 or more"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := w.on(t)
+			request := wan27(tt.request)
+			request["max_cost"] = tt.most
+			e := w.answer("estimate_cost", request)
+			require.Len(t, e["problems"], 1)
+			require.Equal(t, tt.want, path(e["problems"].([]any)[0], "allowed"))
+		})
+	}
+}
+
+func TestNothingIsOfferedOnADayThatIsSpent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{budgetPerDay: "0.75", speed: slow})
+	w.answer("generate_r2v", wan27(nil))
+	e := w.answer("estimate_cost", wan27(arguments{"seed": 1}))
+	require.Regexp(t, `^nothing more today; the budget comes back at 20`, path(e["problems"].([]any)[0], "allowed"))
 }

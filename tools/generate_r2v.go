@@ -1,6 +1,7 @@
 package tools
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -107,7 +108,7 @@ func (s *Set) generate(ctx context.Context, in generateArguments, problems []vid
 	cost := q.cost()
 	task, replayed, err := s.Tasks.Create(ctx, video.Order{Request: q.report.Request, Estimate: cost, IdempotencyKey: in.IdempotencyKey, Fingerprint: q.report.Fingerprint()})
 	if err != nil {
-		return nil, refuse("This call brought no clip.", err)
+		return nil, unbought(err)
 	}
 	return s.bought(task, replayed, q), nil
 }
@@ -139,13 +140,36 @@ func (s *Set) bought(task video.Task, replayed bool, q *quote) *generateAnswer {
 	if f := task.Failure; f != nil && task.Status == video.Unknown {
 		out.Warnings = append(out.Warnings, "the service's answer was lost: "+f.Code+" "+f.Message)
 	}
-	if replayed && task.Status == video.Succeeded {
-		out.NextStep = fmt.Sprintf("This task has ended: call get_task with task_id %s for its clip.", task.ID)
+	if replayed {
+		out.NextStep = cmp.Or(afterReplay(&task), out.NextStep)
 	}
 	if replayed && task.Status != video.Unknown {
 		out.Warnings = append(out.Warnings, "this is the task of an earlier, equal request; nothing new was bought: to buy the same clip again, give a new idempotency_key")
 	}
 	return out
+}
+
+// afterReplay is what to do about an earlier purchase that has ended, empty for any other: its clip, or what went wrong with it,
+// is get_task's to tell.
+func afterReplay(t *video.Task) string {
+	switch t.Status {
+	case video.Succeeded:
+		return fmt.Sprintf("This task has ended: call get_task with task_id %s for its clip.", t.ID)
+	case video.Failed:
+		return fmt.Sprintf("This task has FAILED and cost nothing: call get_task with task_id %s for what went wrong. A new purchase needs a new idempotency_key.", t.ID)
+	case video.Canceled:
+		return fmt.Sprintf("This task was cancelled and cost nothing: call get_task with task_id %s for what is known of it. A new purchase needs a new idempotency_key.", t.ID)
+	}
+	return ""
+}
+
+// unbought refuses a purchase, and never says that there is none where nobody knows.
+func unbought(err error) *refusal {
+	r := refuse("This call brought no clip.", err)
+	if r.charged == video.ChargedUnknown {
+		r = refuse("Nobody can tell yet what became of this purchase.", err)
+	}
+	return r
 }
 
 func (s *Set) generateR2V() (server.ServerTool, error) {

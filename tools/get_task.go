@@ -18,6 +18,9 @@ import (
 // defaultWait is how long a call waits when it does not say: below every client's patience known.
 const defaultWait = 25 * time.Second
 
+// wholePrompt is how many characters of a prompt are told of a task that is asked for.
+const wholePrompt = 400
+
 // mostWaiting bounds the calls that wait at a time, below the number that the server works on at a time: a purchase, or its
 // cancellation, never queues behind those who only wait.
 const mostWaiting = 64
@@ -32,6 +35,9 @@ type taskAnswer struct {
 	ProviderTaskID string       `json:"provider_task_id,omitempty"`
 	Status         string       `json:"status" catalogue:"statuses"`
 	Model          string       `json:"model,omitempty"`
+	Prompt         string       `json:"prompt,omitempty" jsonschema_description:"A long one is cut"`
+	Resolution     string       `json:"resolution,omitempty"`
+	Duration       int          `json:"duration,omitempty" jsonschema_description:"Seconds that were ordered"`
 	SubmittedAt    time.Time    `json:"submitted_at,omitzero"`
 	StartedAt      time.Time    `json:"started_at,omitzero"`
 	EndedAt        time.Time    `json:"ended_at,omitzero"`
@@ -60,7 +66,7 @@ type usageAnswer struct {
 type taskCost struct {
 	Estimated  *interval   `json:"estimated,omitempty"`
 	Billed     json.Number `json:"billed,omitempty"`
-	Difference json.Number `json:"difference,omitempty" jsonschema_description:"Billed less the highest estimate"`
+	Difference json.Number `json:"difference,omitempty" jsonschema_description:"Of billed from the nearest end of estimated; 0 inside"`
 	Currency   string      `json:"currency"`
 }
 
@@ -128,6 +134,7 @@ func checkTaskID(id string, unread []video.Problem) []video.Problem {
 func (s *Set) taskAnswer(task video.Task, lookErr error) *taskAnswer {
 	out := &taskAnswer{
 		TaskID: task.ID, ProviderTaskID: task.ProviderTaskID, Status: string(task.Status), Model: task.Request.Model,
+		Prompt: cut(task.Request.Prompt, wholePrompt), Resolution: task.Request.Resolution, Duration: task.Request.Duration,
 		SubmittedAt: stamp(task.SubmittedAt), StartedAt: stamp(task.ScheduledAt), EndedAt: stamp(task.EndedAt),
 		VideoURL: task.VideoURL, VideoExpiresAt: stamp(task.VideoURLExpiresAt()), SavedTo: task.SavedTo,
 		Charged: string(task.Charged()), Cost: asTaskCost(&task), PollAfter: s.pollAfter(&task), NextStep: s.nextStep(&task),

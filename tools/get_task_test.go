@@ -53,10 +53,10 @@ func TestBillThatIsNotTheEstimate(t *testing.T) {
 		"more than one percent above":   {"5.06", "", exact, "0.759", "0.009", "the bill of 0.759 USD is 0.009 (1.2 %) above the estimate of 0.75: "},
 		"twice the estimate":            {"10", "", exact, "1.5", "0.75", "the bill of 1.5 USD is 0.75 (100 %) above the estimate of 0.75: "},
 		"more than one percent below":   {"4", "", exact, "0.6", "-0.15", "the bill of 0.6 USD is 0.15 (20 %) below the estimate of 0.75: "},
-		"inside the range":              {"8", "", open, "1.2", "-0.3", ""},
+		"inside the range":              {"8", "", open, "1.2", "0", ""},
 		"one percent above the range":   {"10.1", "", open, "1.515", "0.015", ""},
 		"above the range":               {"12", "", open, "1.8", "0.3", "the bill of 1.8 USD is 0.3 (20 %) above the estimate of 0.9 to 1.5: a reference may be longer"},
-		"below the range":               {"3", "", open, "0.45", "-1.05", "the bill of 0.45 USD is 0.45 (50 %) below the estimate of 0.9 to 1.5: "},
+		"below the range":               {"3", "", open, "0.45", "-0.45", "the bill of 0.45 USD is 0.45 (50 %) below the estimate of 0.9 to 1.5: "},
 		"another resolution":            {"5", `,"SR":720`, exact, "0.75", "0", "the service made 720P where 1080P was ordered"},
 		"the resolution that was meant": {"5", `,"SR":1080`, exact, "0.75", "0", ""},
 	} {
@@ -171,11 +171,26 @@ func TestErrorsKeepSecrets(t *testing.T) {
 			created := w.answer("generate_r2v", wan27(arguments{"prompt": "Image 1 canaryprompt [[fault:" + fault + "]]"}))
 			task := w.answer("get_task", arguments{"task_id": created["task_id"], "wait_seconds": 20})
 			delete(task, "video_url")
+			require.Contains(t, task["prompt"], "canaryprompt", "the only place where it is told")
+			delete(task, "prompt")
 			text, err := json.Marshal(task)
 			require.NoError(t, err)
 			for _, secret := range []string{simulatedKey, "Signature", "canaryprompt", "fault:"} {
 				require.NotContains(t, string(text), secret)
 			}
 		})
+	}
+}
+
+func TestTaskTellsWhatWasOrdered(t *testing.T) {
+	w := newWorld(t, options{})
+	created := w.answer("generate_r2v", wan27(arguments{"resolution": "720P", "duration": 4}))
+	task := w.answer("get_task", arguments{"task_id": created["task_id"], "wait_seconds": 0})
+	require.Equal(t, "Image 1 waves", task["prompt"])
+	require.Equal(t, "720P", task["resolution"])
+	require.Equal(t, json.Number("4"), task["duration"])
+	for length, want := range map[int]string{400: strings.Repeat("好", 400), 401: strings.Repeat("好", 399) + "…"} {
+		long := w.claimed(strings.Repeat("好", length))
+		require.Equal(t, want, w.answer("get_task", arguments{"task_id": long.ID, "wait_seconds": 0})["prompt"])
 	}
 }

@@ -168,6 +168,8 @@ func TestInstructionsFitEveryClient(t *testing.T) {
 	w := newWorld(t, options{})
 	instructions := w.set(options{}).Instructions()
 	require.Less(t, len(instructions), 2000)
+	require.Contains(t, instructions, "with max_cost and an idempotency_key of your own")
+	require.Contains(t, instructions, "find its task with list_tasks, or send the same call unchanged: the same idempotency_key never buys twice")
 	for _, tool := range w.tools() {
 		require.Contains(t, instructions, tool.Name)
 	}

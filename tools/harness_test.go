@@ -97,7 +97,7 @@ func (w *world) set(o options) *tools.Set {
 	done := make(chan struct{})
 	go func() { tasks.Run(ctx); close(done) }()
 	w.t.Cleanup(func() { stop(); <-done; tasks.Drain() })
-	set := &tools.Set{Catalogue: catalogue, Region: region, Tasks: tasks, MaxWait: 50 * time.Second, PollInterval: 15 * time.Second}
+	set := &tools.Set{Catalogue: catalogue, Region: region, Tasks: tasks, MaxWait: 50 * time.Second, PollInterval: 15 * time.Second, Saves: true}
 	if o.budget != "" {
 		d := decimal.RequireFromString(o.budget)
 		set.BudgetPerTask = &d

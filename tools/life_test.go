@@ -1,6 +1,8 @@
 package tools_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -138,6 +140,10 @@ func TestClipThatCannotBeSavedIsStillGiven(t *testing.T) {
 			require.NotEmpty(t, task["video_url"])
 			require.NotContains(t, task, "saved_to")
 			require.Contains(t, task["warnings"].([]any)[0], "not saved yet")
+			require.NotContains(t, task["next_step"], "Done")
+			require.Contains(t, task["next_step"], fmt.Sprintf("saving is tried again by itself. Call get_task with task_id %s again in 15 s; "+
+				"if the clip is needed now, give the user video_url and say that it dies at %s.", created["task_id"], task["video_url_expires_at"]))
+			require.Equal(t, json.Number("15"), task["poll_after_seconds"])
 			files, err := os.ReadDir(w.saveDir)
 			require.NoError(t, err)
 			require.Empty(t, files, "no broken file is left")
@@ -173,6 +179,9 @@ func TestTaskThatIsNotThere(t *testing.T) {
 		require.Contains(t, text, "TaskNotFound")
 		require.Contains(t, text, "charged: unknown", "of what is not known, nobody can say that it cost nothing")
 		require.Contains(t, text, id)
+		require.Contains(t, text, "If list_tasks shows no such clip, nothing was bought through this server.")
+		require.Contains(t, text, "An idempotency_key is no task_id: repeat generate_r2v, unchanged, with it.")
+		require.Equal(t, !strings.HasPrefix(id, "r2v-"), strings.Contains(text, "provider_task_id"), "of our own ids the service knows nothing")
 	}
 }
 

@@ -56,6 +56,7 @@ type listedTask struct {
 type listedCost struct {
 	EstimatedHigh json.Number `json:"estimated_high"`
 	Billed        json.Number `json:"billed,omitempty"`
+	Difference    json.Number `json:"difference,omitempty" jsonschema_description:"Of billed from the nearest end of the estimate, unless 0"`
 	Currency      string      `json:"currency"`
 }
 
@@ -120,6 +121,9 @@ func asListed(t *video.Task) listedTask {
 		out.Cost = &listedCost{EstimatedHigh: number(e.High), Currency: e.Currency}
 		if t.Billed != nil {
 			out.Cost.Billed = number(*t.Billed)
+			if miss, _ := e.Miss(*t.Billed); !miss.IsZero() {
+				out.Cost.Difference = number(miss)
+			}
 		}
 	}
 	if t.SavedTo == "" && !dead(t) {

@@ -152,6 +152,14 @@ func TestListTellsWhatIsWorthKnowing(t *testing.T) {
 	require.WithinDuration(t, time.Now(), at, time.Minute)
 }
 
+func TestListTellsByHowMuchABillIsOutsideItsEstimate(t *testing.T) {
+	usage := `{"duration":4,"input_video_duration":0,"output_video_duration":4,"video_count":1}`
+	w := newWorld(t, options{handler: telling(ended(0), usage)})
+	created := w.answer("generate_r2v", wan27(nil))
+	w.answer("get_task", arguments{"task_id": created["task_id"], "wait_seconds": 20})
+	require.Equal(t, json.Number("-0.15"), path(listed(w.answer("list_tasks", nil))[0], "cost", "difference"))
+}
+
 func TestListGivesTheLinkWhileItIsNeeded(t *testing.T) {
 	w := newWorld(t, options{})
 	w.saved(w.made("alive", "id-1", time.Now()), "", errors.New("disk full"))

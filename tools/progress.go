@@ -42,7 +42,7 @@ func progress(ctx context.Context, req mcp.CallToolRequest) (stop func()) {
 				_ = srv.SendNotificationToClient(ctx, "notifications/progress", map[string]any{
 					"progressToken": req.Params.Meta.ProgressToken,
 					"progress":      int(time.Since(start).Seconds()),
-					"message":       "the clip is being made",
+					"message":       "still waiting for news of this task",
 				})
 				sent = true
 			}

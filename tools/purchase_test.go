@@ -3,6 +3,7 @@ package tools_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -93,9 +94,35 @@ func (w *world) isInDoubt(id any, request arguments) {
 	maps.Copy(other, arguments{"prompt": request["prompt"]})
 	text, isError := w.call("generate_r2v", wan27(other))
 	require.True(w.t, isError)
-	require.Contains(w.t, text, "MayBeBoughtAlready")
+	require.Contains(w.t, text, "Nobody can tell yet what became of this purchase. MayBeBoughtAlready: ")
 	require.Contains(w.t, text, "charged: unknown")
 	require.Contains(w.t, text, id)
+}
+
+// What went wrong with an earlier purchase stands in get_task's answer, not in this one.
+func TestReplayedPurchaseThatCameToNothing(t *testing.T) {
+	t.Parallel()
+	t.Run("failed", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, options{})
+		request := wan27(arguments{"prompt": "Image 1 [[fault:fail-data-inspection]]", "idempotency_key": "k"})
+		id := w.answer("generate_r2v", request)["task_id"]
+		w.answer("get_task", arguments{"task_id": id, "wait_seconds": 20})
+		again := w.answer("generate_r2v", request)
+		require.Equal(t, "FAILED", again["status"])
+		require.Equal(t, true, again["replayed"])
+		require.Equal(t, fmt.Sprintf("This task has FAILED and cost nothing: call get_task with task_id %s for what went wrong. A new purchase needs a new idempotency_key.", id), again["next_step"])
+	})
+	t.Run("cancelled", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, options{speed: slow})
+		request := wan27(arguments{"idempotency_key": "k"})
+		id := w.answer("generate_r2v", request)["task_id"]
+		w.answer("cancel_task", arguments{"task_id": id})
+		again := w.answer("generate_r2v", request)
+		require.Equal(t, "CANCELED", again["status"])
+		require.Contains(t, again["next_step"], fmt.Sprintf("This task was cancelled and cost nothing: call get_task with task_id %s", id))
+	})
 }
 
 // What is not in the service's list for long enough was never bought: it is set free, and its key buys it.

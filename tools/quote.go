@@ -17,10 +17,15 @@ type quote struct {
 	report   *video.Report
 	unread   []video.Problem   // arguments that could not be read
 	estimate *billing.Estimate // nil when the request cannot be priced
+
+	priceOf func(resolution string) *video.Price // of the same request in another resolution, nil where there is none
 }
 
 func (s *Set) quote(in generateArguments, unread []video.Problem) *quote {
 	q := &quote{report: s.Catalogue.Check(in.request(), s.Region), unread: unread}
+	q.priceOf = func(resolution string) *video.Price {
+		return s.Catalogue.Price(s.Region, q.report.Model, resolution, q.report.Request.Audio)
+	}
 	if in.Duration != nil && *in.Duration == 0 {
 		// To the catalogue 0 means "not given"; whoever writes it out means something else than the default.
 		q.report.Problems = append(q.report.Problems, video.Problem{Field: "duration", Wrong: "there is no clip of 0 seconds", Allowed: fmt.Sprintf("%d or more seconds", q.report.Model.Duration.Min)})
@@ -95,46 +100,35 @@ func (q *quote) checkGuards(in generateArguments, budget *decimal.Decimal) {
 	if in.MaxCost != nil && high.GreaterThan(*in.MaxCost) && !in.MaxCost.IsNegative() {
 		r.Problems = append(r.Problems, video.Problem{
 			Field: "max_cost", Wrong: fmt.Sprintf("this clip may cost up to %s %s, more than %s", high, currency, in.MaxCost),
-			Allowed: fmt.Sprintf("%s or more", high) + q.cheaper(", or "),
+			Allowed: fmt.Sprintf("%s or more", high) + q.cheaper(", or ", *in.MaxCost),
 		})
 	}
 	if budget != nil && high.GreaterThan(*budget) {
 		r.Problems = append(r.Problems, video.Problem{
 			Field: "cost", Wrong: fmt.Sprintf("this clip may cost up to %s %s, and the operator allows %s for one", high, currency, budget),
-			Allowed: fmt.Sprintf("%s or less", budget) + q.cheaper(", by ") + "; only the operator can raise R2V_BUDGET_PER_TASK",
+			Allowed: fmt.Sprintf("%s or less", budget) + q.cheaper(", by ", *budget) + "; only the operator can raise R2V_BUDGET_PER_TASK",
 		})
 	}
 }
 
-// overDay is the problem of a clip that may cost more than the day has left.
+// overDay is the problem of a clip that may cost more than the day has left, or than any day has.
 func (q *quote) overDay(b *video.Budget) video.Problem {
-	return video.Problem{
-		Field: "cost", Wrong: fmt.Sprintf("this clip may cost up to %s %s, and %s of today's %s is left", q.estimate.Cost.High, b.Currency, b.Left, b.PerDay),
-		Allowed: fmt.Sprintf("%s or less", b.Left) + q.cheaper(", by ") + fmt.Sprintf("; the budget comes back at %s, what is held beyond a bill when its clip is finished; "+
-			"only the operator can raise R2V_BUDGET_PER_DAY", stamp(b.ResetsAt).Format(time.RFC3339)),
+	high := q.estimate.Cost.High
+	p := video.Problem{
+		Field: "cost", Wrong: fmt.Sprintf("this clip may cost up to %s %s, and %s of today's %s is left", high, b.Currency, b.Left, b.PerDay),
+		Allowed: "nothing more today",
 	}
-}
-
-// cheaper lists what would make this request cheaper, empty when nothing would.
-func (q *quote) cheaper(lead string) string {
-	var ways []string
-	r, m := q.report, q.report.Model
-	if cheapest := m.Resolutions[0]; r.Request.Resolution != cheapest {
-		ways = append(ways, "resolution "+cheapest)
+	if b.Left.IsPositive() {
+		p.Allowed = fmt.Sprintf("%s or less", b.Left) + q.cheaper(", by ", b.Left)
 	}
-	if r.Request.Duration > m.Duration.Min {
-		ways = append(ways, "a shorter duration")
+	const raise = "only the operator can raise R2V_BUDGET_PER_DAY"
+	if high.GreaterThan(b.PerDay) {
+		p.Wrong = fmt.Sprintf("this clip may cost up to %s %s, and the budget of a whole day is %s, of which %s is left today", high, b.Currency, b.PerDay, b.Left)
+		p.Allowed += "; no day's budget is enough for this clip, so waiting does not help; " + raise
+		return p
 	}
-	if !q.estimate.Input.Known() {
-		ways = append(ways, "duration_seconds of each reference video")
-	}
-	if len(q.estimate.Clips) > 0 {
-		ways = append(ways, "fewer or shorter reference videos")
-	}
-	if len(ways) == 0 {
-		return ""
-	}
-	return lead + strings.Join(ways, ", ")
+	p.Allowed += fmt.Sprintf("; the budget comes back at %s, what is held beyond a bill when its clip is finished; %s", stamp(b.ResetsAt).Format(time.RFC3339), raise)
+	return p
 }
 
 // mostProblems bounds an answer: a model reads it, and somebody pays for that too.

@@ -279,3 +279,15 @@ func TestDidYouMean(t *testing.T) {
 		require.Contains(t, w.refusal("generate_r2v", wan27(arguments{wrong: 1})), wrong+": there is no such argument; did you mean "+right+"?")
 	}
 }
+
+// Where a model is sold has nothing to do with a resolution that nobody makes.
+func TestUnknownResolutionIsNoUnknownRegion(t *testing.T) {
+	for region, want := range map[string]int{"simulator": 1, "singapore": 1, "virginia": 2} {
+		e := newWorld(t, options{region: region}).answer("estimate_cost", wan27(arguments{"resolution": "4K"}))
+		require.Len(t, e["problems"], want, "%s: %v", region, e["problems"])
+		require.Equal(t, "resolution", path(e["problems"].([]any)[0], "field"))
+		if want > 1 {
+			require.Contains(t, path(e["problems"].([]any)[1], "problem"), "wan2.7-r2v is not sold in virginia")
+		}
+	}
+}

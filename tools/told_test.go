@@ -72,6 +72,70 @@ func TestDoubtThatGrowsOld(t *testing.T) {
 	}
 }
 
+func TestDoubtHasAnEnd(t *testing.T) {
+	for name, tt := range map[string]struct {
+		age  time.Duration
+		want func(created time.Time) string
+	}{
+		"while it is looked for": {time.Minute, func(created time.Time) string {
+			return "tell the user: it is settled by " + created.Add(30*time.Minute).UTC().Format(time.RFC3339) + " at the latest as a rule."
+		}},
+		"when the search is held up": {31 * time.Minute, func(created time.Time) string {
+			return "tell the user: it should be settled since " + created.Add(30*time.Minute).UTC().Format(time.RFC3339) +
+				", and is looked for until " + created.Add(24*time.Hour).UTC().Format(time.RFC3339) + "."
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			created := time.Now().Add(-tt.age)
+			w := tellingOf(t, video.Task{CreatedAt: created, Snapshot: video.Snapshot{Status: video.Unknown}})
+			next := w.answer("get_task", arguments{"task_id": "r2v-x"})["next_step"]
+			require.Contains(t, next, "If it is still UNKNOWN after two calls, "+tt.want(created))
+		})
+	}
+}
+
+// What was found by model and time may be another's.
+func TestFoundTaskIsNotSureBeforeItsClipIsMade(t *testing.T) {
+	for status, sure := range map[video.Status]bool{video.Pending: false, video.Running: false, video.Failed: true} {
+		w := tellingOf(t, video.Task{ProviderTaskID: "id-1", Found: true, CreatedAt: time.Now(), Snapshot: video.Snapshot{Status: status}})
+		task := w.answer("get_task", arguments{"task_id": "r2v-x"})
+		if sure {
+			require.Equal(t, "no", task["charged"])
+			require.NotContains(t, task, "warnings")
+			continue
+		}
+		require.Equal(t, "unknown", task["charged"])
+		require.Contains(t, warningsOf(task), "found in the service's list by model and time: its prompt confirms it when the clip is made, and charged is unknown until then")
+		require.Equal(t, task["warnings"], listed(w.answer("list_tasks", nil))[0]["warnings"])
+	}
+}
+
+func TestAClipThatNobodyIsToSaveIsDone(t *testing.T) {
+	for name, tt := range map[string]struct {
+		saves   bool
+		savedTo string
+		want    string
+	}{
+		"a file with a warning": {true, "/videos/a.mp4", "Done: give the user saved_to"},
+		"saving is off":         {false, "", "Done: give the user video_url and say when it dies."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			task := video.Task{
+				ID: "r2v-x", ProviderTaskID: "id-1", SavedTo: tt.savedTo, SaveError: "the clip is 4 s long", CreatedAt: time.Now(),
+				Snapshot: video.Snapshot{Status: video.Succeeded, VideoURL: "https://results.example/a.mp4", EndedAt: time.Now()},
+			}
+			w := &world{t: t, saveDir: t.TempDir(), upstream: httptest.NewServer(nil)}
+			t.Cleanup(w.upstream.Close)
+			set := w.set(options{})
+			set.Tasks, set.Saves = told{task: task}, tt.saves
+			w.connect(set)
+			answer := w.answer("get_task", arguments{"task_id": "r2v-x"})
+			require.Contains(t, answer["next_step"], tt.want)
+			require.NotContains(t, answer, "poll_after_seconds")
+		})
+	}
+}
+
 func TestListSaysWhereItMayBeOld(t *testing.T) {
 	w := tellingOf(t, video.Task{
 		ProviderTaskID: "id-1", CreatedAt: time.Now(), Snapshot: video.Snapshot{Status: video.Running}, Trouble: &video.Failure{Code: "InvalidApiKey", Message: "words"},

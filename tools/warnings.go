@@ -15,10 +15,13 @@ import (
 // the clip by hand.
 const alarm = 2 * time.Hour
 
+// search is how long a purchase of unknown fate is looked for before it is known that it never was, as a rule.
+const search = 30 * time.Minute
+
 // taskWarnings is all that somebody who pays for a task should be told unasked, the most urgent first.
 func taskWarnings(t *video.Task) []string {
 	var out []string
-	for _, warning := range append([]string{endangered(t), searched(t), unsaved(t), misbuilt(t)}, oddBill(t)...) {
+	for _, warning := range append([]string{endangered(t), searched(t), found(t), unsaved(t), misbuilt(t)}, oddBill(t)...) {
 		if warning != "" {
 			out = append(out, warning)
 		}
@@ -57,6 +60,15 @@ func searched(t *video.Task) string {
 	}
 	return "the answer to the purchase was lost. It is being looked for in the service's list: as a rule it is found within seconds; " +
 		"if it is not there for half an hour, it was not bought (FAILED, NeverArrived)"
+}
+
+// found tells that a task is ours for all that is known, which only the prompt of its clip proves.
+func found(t *video.Task) string {
+	if !t.Found || !t.Status.Open() {
+		return ""
+	}
+	return "the answer to the purchase was lost, and this task was found in the service's list by model and time: its prompt confirms it when the clip is made, " +
+		"and charged is unknown until then"
 }
 
 // unsaved tells why a clip is not on the disk yet.
@@ -101,9 +113,8 @@ func oddBill(t *video.Task) []string {
 
 // difference tells by how much a bill misses its estimate, when that is more than one percent.
 func difference(billed decimal.Decimal, estimate *video.Cost) string {
-	nearest := decimal.Min(decimal.Max(billed, estimate.Low), estimate.High)
-	miss, hundred := billed.Sub(nearest), decimal.NewFromInt(100)
-	if miss.Abs().Mul(hundred).LessThanOrEqual(nearest) {
+	miss, off := estimate.Miss(billed)
+	if !off {
 		return ""
 	}
 	direction := "above"
@@ -111,8 +122,8 @@ func difference(billed decimal.Decimal, estimate *video.Cost) string {
 		direction = "below"
 	}
 	share := ""
-	if nearest.IsPositive() {
-		share = fmt.Sprintf(" (%s %%)", miss.Abs().Mul(hundred).Div(nearest).Round(1))
+	if nearest := billed.Sub(miss); nearest.IsPositive() {
+		share = fmt.Sprintf(" (%s %%)", miss.Abs().Shift(2).Div(nearest).Round(1))
 	}
 	estimated := estimate.High.String()
 	if !estimate.Low.Equal(estimate.High) {

@@ -195,19 +195,16 @@ func (a *audit) integrity() {
 }
 
 func (a *audit) summary() string {
-	saved, found := 0, 0
+	saved := 0
 	for _, row := range a.rows {
 		if row.SavedTo != "" {
 			saved++
-		}
-		if row.Found {
-			found++
 		}
 	}
 	log, err := os.ReadFile(a.crew.worker.Log)
 	require.NoError(a.t, err)
 	return fmt.Sprintf("keys %d, creates %d, adopted %d, released %d, saved %d",
-		len(a.rows), len(a.tasks), found, strings.Count(string(log), "it was never made"), saved)
+		len(a.rows), len(a.tasks), strings.Count(string(log), "was found in the service's list"), strings.Count(string(log), "nothing was made that costs money"), saved)
 }
 
 // show prints what the workers said of what is wrong.

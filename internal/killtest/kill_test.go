@@ -99,7 +99,7 @@ func (c *crew) settled(l *ledger.Ledger) bool {
 	require.NoError(c.t, err)
 	doubts, err := l.InDoubt(ctx)
 	require.NoError(c.t, err)
-	due, err := l.NextDue(ctx)
+	due, err := l.NextDue(ctx, true)
 	require.NoError(c.t, err)
 	return len(open)+len(doubts) == 0 && due.IsZero()
 }

@@ -109,7 +109,7 @@ func (s *scene) follow(buy func()) {
 		time.Sleep(5 * time.Second)
 		open, err := l.Open(ctx)
 		require.NoError(s, err)
-		due, err := l.NextDue(ctx)
+		due, err := l.NextDue(ctx, true)
 		require.NoError(s, err)
 		if len(open) == 0 && due.IsZero() {
 			break

@@ -50,19 +50,25 @@ func (l *Ledger) Bought(ctx context.Context, id, providerTaskID string, found bo
 		}
 		// One that was set free has to be held again.
 		_, err = tx.ExecContext(ctx, "UPDATE r2v_task SET reserved = $2 WHERE id = $1 AND reserved = 0 AND status = 'PENDING'", id, held(&task))
+		if err == nil && task.Found && !found { // what was found is now known
+			task, err = l.apply(ctx, tx, id, "UPDATE r2v_task SET found = 0, version = version + 1 WHERE id = $1 AND found = 1 RETURNING "+columns)
+		}
 		return err
 	})
 	return task, l.explain(err)
 }
 
-// yield makes the provider's id free for a purchase: a task that was adopted by it goes, and a purchase that only found it is
-// in doubt again where this one has it by answer. It returns an error when the id is another one's for good.
+// yield makes the provider's id free for a purchase: a task that was adopted by it becomes another name of the purchase, and a
+// purchase that only found it is in doubt again where this one has it by answer. It returns an error when the id is another one's for good.
 func (l *Ledger) yield(ctx context.Context, tx *sql.Tx, id, providerTaskID string, found bool) error {
 	if providerTaskID == "" {
 		return fmt.Errorf("task %s: an empty id is none", id)
 	}
-	if _, err := tx.ExecContext(ctx, "DELETE FROM r2v_task WHERE provider_task_id = $1 AND fingerprint = '' AND id <> $2", providerTaskID, id); err != nil {
-		return err
+	const adopted = " FROM r2v_task WHERE provider_task_id = $1 AND fingerprint = '' AND id <> $2"
+	for _, text := range []string{"INSERT INTO r2v_alias SELECT id, CAST($2 AS TEXT)" + adopted, "DELETE" + adopted} {
+		if _, err := tx.ExecContext(ctx, text, providerTaskID, id); err != nil {
+			return err
+		}
 	}
 	holder, err := scan(tx.QueryRowContext(ctx, "SELECT "+columns+" FROM r2v_task WHERE provider_task_id = $1 AND id <> $2", providerTaskID, id))
 	switch {
@@ -124,6 +130,9 @@ func (l *Ledger) Looked(ctx context.Context, id string, s video.Snapshot, next t
 	var billed string
 	reserved := int64(-1) // as it is
 	s.VideoURL = storable(s.VideoURL)
+	if !s.Status.Open() && s.EndedAt.IsZero() && before.EndedAt.IsZero() {
+		s.EndedAt = time.Now()
+	}
 	switch {
 	case s.Status == video.Failed || s.Status == video.Canceled:
 		reserved = 0
@@ -190,9 +199,9 @@ func (l *Ledger) Adopt(ctx context.Context, providerTaskID string, s video.Snaps
 		s.SubmittedAt = now
 	}
 	task, err := scan(db.QueryRowContext(ctx, `INSERT INTO r2v_task (id, owner, idempotency_key, fingerprint, upstream, account, provider_task_id, found, model,
-		request, status, estimate_low, estimate_high, per_second, currency, billed, day, reserved, created_at, submitted_at, scheduled_at, ended_at,
+		request, status, estimate_low, estimate_high, per_second, currency, billed, reserved, created_at, submitted_at, scheduled_at, ended_at,
 		looked_at, video_url, usage, failure, trouble, saved_to, save_error, due_at, version)
-		VALUES ($1, '', $2, '', $3, $4, $5, 0, '', '', $6, '', '', '', '', '', '', 0, $7, $8, $9, $10, $7, $11, $12, $13, '', '', '', $14, 1)
+		VALUES ($1, '', $2, '', $3, $4, $5, 0, '', '', $6, '', '', '', '', '', 0, $7, $8, $9, $10, $7, $11, $12, $13, '', '', '', $14, 1)
 		ON CONFLICT DO NOTHING RETURNING `+columns,
 		newID(), "adopted-"+strings.TrimPrefix(newID(), IDPrefix), l.Upstream, l.Account, providerTaskID, s.Status, micros(now), micros(s.SubmittedAt), micros(s.ScheduledAt),
 		micros(s.EndedAt), storable(s.VideoURL), pack(s.Usage), pack(s.Failure), due(next)))

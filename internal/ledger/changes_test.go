@@ -69,6 +69,19 @@ func purchases() map[string]func(t *testing.T, l *ledger.Ledger) {
 				require.Equal(t, c.kept, kept)
 			}
 		},
+		"an answer confirms what was found": func(t *testing.T, l *ledger.Ledger) {
+			task := inDoubt(t, l, "finder")
+			task, err := l.Bought(t.Context(), task.ID, "theirs", true)
+			require.NoError(t, err)
+			require.Equal(t, video.ChargedUnknown, task.Charged(), "it may be another one's")
+			_, err = l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Running}, time.Time{})
+			require.NoError(t, err)
+			task, err = l.Bought(t.Context(), task.ID, "theirs", false)
+			require.NoError(t, err)
+			require.False(t, task.Found)
+			require.Equal(t, video.Running, task.Status)
+			require.Equal(t, video.NotCharged, task.Charged())
+		},
 		"a finding takes no id from a purchase": func(t *testing.T, l *ledger.Ledger) {
 			answered := bought(t, l, order("answered", ""), "theirs")
 			finder := inDoubt(t, l, "finder")
@@ -89,8 +102,9 @@ func purchases() map[string]func(t *testing.T, l *ledger.Ledger) {
 				task, err := l.Task(t.Context(), id)
 				require.NoError(t, err)
 				require.Equal(t, buyer.ID, task.ID)
-				_, err = l.Task(t.Context(), adopted.ID)
-				require.ErrorIs(t, err, ledger.ErrNotFound)
+				task, err = l.Task(t.Context(), adopted.ID)
+				require.NoError(t, err)
+				require.Equal(t, buyer.ID, task.ID, "an id that was given out is good for the same clip")
 			}
 		},
 		"an id that cannot be recorded stays where it is": func(t *testing.T, l *ledger.Ledger) {
@@ -118,6 +132,12 @@ func purchases() map[string]func(t *testing.T, l *ledger.Ledger) {
 			require.NoError(t, err)
 			require.Equal(t, task, again)
 		},
+	}
+}
+
+// findings is what becomes of an id that was only found.
+func findings() map[string]func(t *testing.T, l *ledger.Ledger) {
+	return map[string]func(t *testing.T, l *ledger.Ledger){
 		"a found id that is another one's is given back, an answered one never": func(t *testing.T, l *ledger.Ledger) {
 			answered := bought(t, l, order("answered", ""), "answered")
 			same, err := l.Disowned(t.Context(), answered.ID, "answered")
@@ -207,7 +227,7 @@ func saves() map[string]func(t *testing.T, l *ledger.Ledger) {
 				require.Nil(t, task.Failure)
 				require.Equal(t, "0.8", left(t, l, "USD"), "it was billed")
 			}
-			next, err := l.NextDue(t.Context())
+			next, err := l.NextDue(t.Context(), true)
 			require.NoError(t, err)
 			require.True(t, next.IsZero(), "when it is looked at next is up to who looked")
 		},
@@ -235,41 +255,46 @@ func saves() map[string]func(t *testing.T, l *ledger.Ledger) {
 			require.NoError(t, err)
 			require.Empty(t, task.SavedTo)
 			require.Equal(t, "the disk is full", task.SaveError)
-			next, err := l.NextDue(t.Context())
+			next, err := l.NextDue(t.Context(), true)
 			require.NoError(t, err)
 			require.Equal(t, time.Minute, time.Until(next))
 			task, err = l.Saved(t.Context(), task.ID, "a.mp4", nil, time.Time{})
 			require.NoError(t, err)
 			require.Equal(t, "a.mp4", task.SavedTo)
 			require.Empty(t, task.SaveError)
-			next, err = l.NextDue(t.Context())
+			next, err = l.NextDue(t.Context(), true)
 			require.NoError(t, err)
 			require.True(t, next.IsZero())
 		},
-		"what was made while nothing was saved, or could not be saved, is due again on demand": func(t *testing.T, l *ledger.Ledger) {
-			made := func(id string, failure error) string {
+		"who saves nothing leaves clips to those who do, and what failed is due again on demand": func(t *testing.T, l *ledger.Ledger) {
+			made := func(id, link string) string {
 				task := bought(t, l, order(id, ""), id)
-				_, err := l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded, VideoURL: "https://media.example/" + id, EndedAt: time.Now()}, time.Time{})
+				_, err := l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded, VideoURL: link, EndedAt: time.Now()}, time.Now())
 				require.NoError(t, err)
-				if failure != nil {
-					_, err = l.Saved(t.Context(), task.ID, "", failure, time.Now().Add(10*time.Minute))
-					require.NoError(t, err)
-				}
 				return task.ID
 			}
-			made("dead", nil)
-			time.Sleep(video.Lifetime)
-			off, failed := made("off", nil), made("failed", errors.New("no room"))
-			for _, c := range []struct {
-				retry bool
-				want  []string
-			}{{false, []string{off}}, {true, []string{off, failed}}} {
-				require.NoError(t, l.SaveAgain(t.Context(), c.retry))
-				tasks, err := l.ToSave(t.Context(), 5)
+			toSave := func(saves bool) []string {
+				tasks, err := l.ToSave(t.Context(), saves, 5)
 				require.NoError(t, err)
-				require.ElementsMatch(t, c.want, ids(tasks))
+				return ids(tasks)
 			}
+			made("dead", "https://media.example/dead")
+			time.Sleep(video.Lifetime + 2*time.Hour)
+			linked, linkless := made("linked", "https://media.example/a"), made("linkless", "")
+			require.Equal(t, []string{linkless}, toSave(false))
+			require.ElementsMatch(t, []string{linked, linkless}, toSave(true), "nobody tries a link that is long dead")
+			_, err := l.Saved(t.Context(), linked, "", errors.New("no room"), time.Now().Add(10*time.Minute))
+			require.NoError(t, err)
+			require.Equal(t, []string{linkless}, toSave(true))
+			require.NoError(t, l.SaveAgain(t.Context()))
+			require.ElementsMatch(t, []string{linked, linkless}, toSave(true))
 		},
+	}
+}
+
+// tellings is what is kept of what is said.
+func tellings() map[string]func(t *testing.T, l *ledger.Ledger) {
+	return map[string]func(t *testing.T, l *ledger.Ledger){
 		"a trouble is told with the task, or with all that are open, until it is over": func(t *testing.T, l *ledger.Ledger) {
 			one, two := bought(t, l, order("1", ""), "1"), bought(t, l, order("2", ""), "2")
 			ended := bought(t, l, order("3", ""), "3")

@@ -92,7 +92,7 @@ func (l *Ledger) doubtful(ctx context.Context, tx *sql.Tx, o video.Order) error 
 	now := time.Now()
 	found, err := scan(tx.QueryRowContext(ctx, "SELECT "+columns+" FROM r2v_task WHERE owner = $1 AND fingerprint = $2 AND created_at > $3 AND ("+
 		"status = 'UNKNOWN' OR status = 'PENDING' AND provider_task_id IS NULL AND created_at < $4) LIMIT 1",
-		o.Owner, o.Fingerprint, micros(now.Add(-max(l.Window, Doubt))), micros(now.Add(-unanswered))))
+		o.Owner, o.Fingerprint, micros(now.Add(-video.Lifetime)), micros(now.Add(-unanswered))))
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return nil
@@ -109,21 +109,21 @@ func (l *Ledger) insert(ctx context.Context, tx *sql.Tx, o video.Order) (video.T
 	}
 	request := withoutData(o.Request)
 	return scan(tx.QueryRowContext(ctx, `INSERT INTO r2v_task (id, owner, idempotency_key, fingerprint, upstream, account, found, model, request, status,
-		estimate_low, estimate_high, per_second, currency, billed, day, reserved, created_at, submitted_at, scheduled_at, ended_at, looked_at,
+		estimate_low, estimate_high, per_second, currency, billed, reserved, created_at, submitted_at, scheduled_at, ended_at, looked_at,
 		video_url, usage, failure, trouble, saved_to, save_error, due_at, version)
-		VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, 'PENDING', $9, $10, $11, $12, '', $13, $14, $15, 0, 0, 0, 0, '', '', '', '', '', '', $16, 1)
+		VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, 'PENDING', $9, $10, $11, $12, '', $13, $14, 0, 0, 0, 0, '', '', '', '', '', '', $15, 1)
 		RETURNING `+columns,
 		id, o.Owner, key, o.Fingerprint, l.Upstream, l.Account, request.Model, pack(&request),
 		o.Estimate.Low.String(), o.Estimate.High.String(), o.Estimate.PerSecond.String(), o.Estimate.Currency,
-		l.day(now), nanos(o.Estimate.High), micros(now), due(now.Add(l.Lease))))
+		nanos(o.Estimate.High), micros(now), due(now.Add(l.Lease))))
 }
 
 // reclaim gives a claim that came to nothing to who asks again.
 func (l *Ledger) reclaim(ctx context.Context, tx *sql.Tx, id string, o video.Order) (video.Task, error) {
 	now := time.Now()
 	return scan(tx.QueryRowContext(ctx, `UPDATE r2v_task SET status = 'PENDING', failure = '', upstream = $2, account = $3,
-		estimate_low = $4, estimate_high = $5, per_second = $6, currency = $7, day = $8, reserved = $9, created_at = $10, due_at = $11, version = version + 1
+		estimate_low = $4, estimate_high = $5, per_second = $6, currency = $7, reserved = $8, created_at = $9, due_at = $10, version = version + 1
 		WHERE id = $1 AND status = 'FAILED' AND provider_task_id IS NULL RETURNING `+columns,
 		id, l.Upstream, l.Account, o.Estimate.Low.String(), o.Estimate.High.String(), o.Estimate.PerSecond.String(), o.Estimate.Currency,
-		l.day(now), nanos(o.Estimate.High), micros(now), due(now.Add(l.Lease))))
+		nanos(o.Estimate.High), micros(now), due(now.Add(l.Lease))))
 }

@@ -35,8 +35,8 @@ func mayBeBought(t video.Task) error {
 	return &video.Error{Charged: video.ChargedUnknown, Failure: video.Failure{
 		Code:    "MayBeBoughtAlready",
 		Message: fmt.Sprintf("task %s is the same request, and nobody knows yet whether it was bought", t.ID),
-		Advice: fmt.Sprintf("This call bought nothing. Call get_task with task_id %s: the provider's list is being searched for it, and within %.0f minutes "+
-			"it is found or set free.", t.ID, Doubt.Minutes()),
+		Advice: fmt.Sprintf("This call bought nothing. Call get_task with task_id %s: the list of the service is searched for it, and as a rule it is found "+
+			"within minutes, or set free after %.0f.", t.ID, Doubt.Minutes()),
 	}}
 }
 

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"errors"
+	"os"
 	"strings"
 	"time"
 
@@ -22,6 +23,9 @@ const Doubt = 30 * time.Minute
 // unanswered is how long a purchase may be under way before an equal one under another key would repeat it rather than be
 // meant beside it.
 const unanswered = 30 * time.Second
+
+// linkLife is how long after its end a clip is worth a try: the announced life of its link, and an hour of grace.
+const linkLife = video.Lifetime + time.Hour
 
 // farAhead is further than anything is ever put off. A time beyond it was written before the clock was set back.
 const farAhead = time.Hour
@@ -57,6 +61,7 @@ type Ledger struct {
 
 	opening chan struct{} // full while db is looked at or opened: a channel, so that a caller can give up waiting
 	db      *sql.DB       // nil until needed
+	file    os.FileInfo   // of the open SQLite file
 	closed  bool
 
 	watch watch
@@ -95,7 +100,7 @@ func (l *Ledger) Task(ctx context.Context, id string) (video.Task, error) {
 	if err != nil {
 		return video.Task{}, err
 	}
-	task, err := scan(db.QueryRowContext(ctx, "SELECT "+columns+" FROM r2v_task WHERE id = $1 OR provider_task_id = $1", id))
+	task, err := scan(db.QueryRowContext(ctx, "SELECT "+columns+" FROM r2v_task WHERE id = $1 OR provider_task_id = $1 OR id = (SELECT task FROM r2v_alias WHERE id = $1)", id))
 	return task, l.explain(err)
 }
 

@@ -29,7 +29,7 @@ type opener func(t *testing.T, o ledger.Options) *ledger.Ledger
 // behave is what every ledger must do, whatever it is kept in. Every rule has a ledger and a clock of its own.
 func behave(t *testing.T, open opener) {
 	for _, tests := range []map[string]func(t *testing.T, l *ledger.Ledger){
-		claims(), repeats(), doubts(), changes(), budgets(), days(), work(), shifts(), duties(), purchases(), races(), saves(), lists(), watches(),
+		claims(), repeats(), doubts(), changes(), budgets(), days(), work(), shifts(), duties(), purchases(), findings(), races(), saves(), tellings(), lists(), watches(),
 	} {
 		for name, test := range tests {
 			t.Run(name, func(t *testing.T) {
@@ -152,10 +152,10 @@ func repeats() map[string]func(t *testing.T, l *ledger.Ledger) {
 				require.NoError(t, err)
 				require.Equal(t, again, claimed, charged)
 				require.Equal(t, task.ID, same.ID)
-				time.Sleep(ledger.Doubt)
+				time.Sleep(video.Lifetime)
 			}
 		},
-		"what may be bought already is not bought under another key within the window": func(t *testing.T, l *ledger.Ledger) {
+		"what may be bought already is not bought under another key for a day": func(t *testing.T, l *ledger.Ledger) {
 			task, _, err := l.Claim(t.Context(), order("a", "k"))
 			require.NoError(t, err)
 			_, err = l.NotBought(t.Context(), task, &video.Error{Charged: video.ChargedUnknown})
@@ -166,7 +166,7 @@ func repeats() map[string]func(t *testing.T, l *ledger.Ledger) {
 			_, claimed, err = l.Claim(t.Context(), order("b", "another"))
 			require.NoError(t, err)
 			require.True(t, claimed)
-			time.Sleep(ledger.Doubt)
+			time.Sleep(video.Lifetime)
 			_, claimed, err = l.Claim(t.Context(), order("a", "a third"))
 			require.NoError(t, err)
 			require.True(t, claimed)

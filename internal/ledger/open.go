@@ -27,7 +27,7 @@ func (l *Ledger) existing(ctx context.Context) (*sql.DB, error) {
 		case <-ctx.Done():
 			return nil, l.explain(ctx.Err())
 		}
-		open := l.db != nil
+		open := l.db != nil && l.inPlace()
 		<-l.opening
 		if _, err := os.Stat(l.Path); !open && errors.Is(err, fs.ErrNotExist) {
 			return nil, ErrNotFound
@@ -44,7 +44,7 @@ func (l *Ledger) database(ctx context.Context) (*sql.DB, error) {
 		return nil, l.explain(ctx.Err())
 	}
 	defer func() { <-l.opening }()
-	if l.db != nil {
+	if l.db != nil && l.inPlace() {
 		return l.db, nil
 	}
 	if l.closed {
@@ -64,7 +64,22 @@ func (l *Ledger) database(ctx context.Context) (*sql.DB, error) {
 		return nil, l.explain(errors.Join(err, db.Close()))
 	}
 	l.db = db
+	l.file, _ = os.Stat(l.Path)
 	return db, nil
+}
+
+// inPlace reports whether the open database is the one that others find. What is written to a file that was deleted or moved
+// away is lost with the process, so it is let go.
+func (l *Ledger) inPlace() bool {
+	if l.DatabaseURL != "" || l.file == nil {
+		return true
+	}
+	if now, err := os.Stat(l.Path); err == nil && os.SameFile(l.file, now) {
+		return true
+	}
+	_ = l.db.Close()
+	l.db = nil
+	return false
 }
 
 // steps lists the migrations in their order; the version of a database is how many it has been through.

@@ -16,7 +16,7 @@ import (
 )
 
 // columns of a task, in the order in which they are scanned.
-const columns = "id, owner, idempotency_key, COALESCE(provider_task_id, ''), found, model, request, " +
+const columns = "id, owner, upstream, idempotency_key, COALESCE(provider_task_id, ''), found, model, request, " +
 	"status, estimate_low, estimate_high, per_second, currency, billed, created_at, submitted_at, scheduled_at, ended_at, " +
 	"looked_at, video_url, usage, failure, trouble, saved_to, save_error"
 
@@ -32,7 +32,7 @@ func scan(r row) (video.Task, error) {
 		low, high, perSecond, currency, billed string
 		times                                  [5]int64
 	)
-	err := r.Scan(&t.ID, &t.Owner, &t.IdempotencyKey, &t.ProviderTaskID, &found, &t.Request.Model, &request,
+	err := r.Scan(&t.ID, &t.Owner, &t.Upstream, &t.IdempotencyKey, &t.ProviderTaskID, &found, &t.Request.Model, &request,
 		&t.Status, &low, &high, &perSecond, &currency, &billed, &times[0], &times[1], &times[2], &times[3],
 		&times[4], &t.VideoURL, &usage, &failure, &trouble, &t.SavedTo, &t.SaveError)
 	if errors.Is(err, sql.ErrNoRows) {

@@ -39,7 +39,7 @@ func (l *Ledger) openSQLite(ctx context.Context) (*sql.DB, error) {
 		"cache_size(-400)",  // KiB; the system's own cache serves the rest
 		"synchronous(FULL)", // a claim that is lost with the power is bought twice
 	}}
-	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Opaque: filepath.ToSlash((&url.URL{Path: l.Path}).EscapedPath()), RawQuery: pragmas.Encode()}).String())
+	db, err := sql.Open("sqlite", dataSource(l.Path, pragmas))
 	if err != nil {
 		return nil, err
 	}
@@ -49,6 +49,12 @@ func (l *Ledger) openSQLite(ctx context.Context) (*sql.DB, error) {
 	}
 	_ = os.Chmod(l.Path, 0o600) // prompts are the user's own; a file system without rights is as it is
 	return db, nil
+}
+
+// dataSource is the file as a URI, which takes every character of a path.
+func dataSource(path string, pragmas url.Values) string {
+	opaque := (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath()
+	return (&url.URL{Scheme: "file", Opaque: opaque, RawQuery: pragmas.Encode()}).String()
 }
 
 // prepare refuses a database that is not ours, and makes readers and a writer live side by side. SQLite does not wait for

@@ -10,6 +10,13 @@ import (
 	"r2v-mcp/internal/video"
 )
 
+const (
+	// All three states are named, or SQLite does not see that its index of them serves.
+	openTasks = "SELECT id, provider_task_id, found, model, status, created_at, submitted_at, looked_at, trouble FROM r2v_task " +
+		"WHERE upstream = $1 AND status IN ('PENDING', 'RUNNING', 'UNKNOWN') AND status <> 'UNKNOWN' AND provider_task_id IS NOT NULL ORDER BY created_at"
+	inDoubt = "SELECT " + columns + " FROM r2v_task WHERE upstream = $1 AND " + unbought + " AND created_at > $2 ORDER BY created_at"
+)
+
 // Open returns the tasks that this process is to follow, oldest first: bought where it buys, and not known to have ended. A
 // thousand of them are read every few seconds, so only what following takes is filled in: ids, model, status, times and trouble.
 func (l *Ledger) Open(ctx context.Context) ([]video.Task, error) {
@@ -23,16 +30,14 @@ func (l *Ledger) Open(ctx context.Context) ([]video.Task, error) {
 		t.CreatedAt, t.SubmittedAt, t.LookedAt = fromMicros(created), fromMicros(submitted), fromMicros(looked)
 		tasks = append(tasks, t)
 		return errors.Join(err, unpack(trouble, &tasks[len(tasks)-1].Trouble))
-	}, `SELECT id, provider_task_id, found, model, status, created_at, submitted_at, looked_at, trouble FROM r2v_task
-		WHERE upstream = $1 AND provider_task_id IS NOT NULL AND status IN ('PENDING', 'RUNNING') ORDER BY created_at`, l.Upstream)
+	}, openTasks, l.Upstream)
 	return tasks, err
 }
 
 // InDoubt returns the purchases without a provider's id, oldest first: under way (PENDING) or of unknown fate (UNKNOWN). Older
 // ones than the provider remembers are left out: nobody will ever know.
 func (l *Ledger) InDoubt(ctx context.Context) ([]video.Task, error) {
-	return l.some(ctx, "SELECT "+columns+" FROM r2v_task WHERE upstream = $1 AND status IN ('PENDING', 'UNKNOWN') AND "+unbought+" AND created_at > $2 ORDER BY created_at",
-		l.Upstream, micros(time.Now().Add(-video.Lifetime)))
+	return l.some(ctx, inDoubt, l.Upstream, micros(time.Now().Add(-video.Lifetime)))
 }
 
 // Mine reports whether a purchase was made with the account that this process has.
@@ -49,7 +54,7 @@ func (l *Ledger) Mine(ctx context.Context, id string) (bool, error) {
 	return err == nil && account == l.Account, l.explain(err)
 }
 
-// Known returns those of the provider's ids that belong to purchases of this ledger.
+// Known returns which of the provider's ids are in this ledger: true for those of purchases, false for those that were adopted.
 func (l *Ledger) Known(ctx context.Context, providerTaskIDs []string) (map[string]bool, error) {
 	known := map[string]bool{}
 	const most = 500 // parameters of one statement
@@ -59,11 +64,11 @@ func (l *Ledger) Known(ctx context.Context, providerTaskIDs []string) (map[strin
 			args[i] = id
 		}
 		err := l.each(ctx, func(rows *sql.Rows) error {
-			var id string
-			err := rows.Scan(&id)
-			known[id] = true
+			var id, fingerprint string
+			err := rows.Scan(&id, &fingerprint)
+			known[id] = fingerprint != ""
 			return err
-		}, "SELECT provider_task_id FROM r2v_task WHERE fingerprint <> '' AND provider_task_id IN ("+placeholders(1, len(ids))+")", args...)
+		}, "SELECT provider_task_id, fingerprint FROM r2v_task WHERE provider_task_id IN ("+placeholders(1, len(ids))+")", args...)
 		if err != nil {
 			return nil, err
 		}
@@ -71,24 +76,41 @@ func (l *Ledger) Known(ctx context.Context, providerTaskIDs []string) (map[strin
 	return known, nil
 }
 
-// ToSave returns up to limit finished tasks whose clip is to be saved now, the most urgent first.
-func (l *Ledger) ToSave(ctx context.Context, limit int) ([]video.Task, error) {
-	now := time.Now()
-	return l.some(ctx, "SELECT "+columns+" FROM r2v_task WHERE upstream = $1 AND due_at IS NOT NULL AND (due_at <= $2 OR due_at > $3) AND "+unsaved+
-		" ORDER BY ended_at LIMIT $4", l.Upstream, micros(now), micros(now.Add(farAhead)), limit)
+// Between returns the provider's ids of the tasks that were submitted between two moments, whatever became of them.
+func (l *Ledger) Between(ctx context.Context, from, to time.Time) ([]string, error) {
+	var ids []string
+	err := l.each(ctx, func(rows *sql.Rows) error {
+		var id string
+		err := rows.Scan(&id)
+		ids = append(ids, id)
+		return err
+	}, "SELECT provider_task_id FROM r2v_task WHERE upstream = $1 AND account = $2 AND provider_task_id IS NOT NULL AND submitted_at BETWEEN $3 AND $4",
+		l.Upstream, l.Account, micros(from), micros(to))
+	return ids, err
 }
 
-// SaveAgain makes those clips due whose link may be alive and that nobody is to save: made while saving was off, and, when
-// retry says so, those that failed, whatever the time of their next attempt.
-func (l *Ledger) SaveAgain(ctx context.Context, retry bool) error {
+// doable is what a process can do of what is due: one that saves nothing only waits for links. A clip whose link has long been
+// dead is nobody's work; $2 is when it ended at the latest, and $3 tells whether clips are saved.
+const doable = "upstream = $1 AND due_at IS NOT NULL AND (status <> 'SUCCEEDED' OR ended_at > $2 AND ($3 = 1 OR video_url = ''))"
+
+// ToSave returns up to limit finished tasks whose clip is to be saved now, the most urgent first; without saves, only those that
+// have no link yet.
+func (l *Ledger) ToSave(ctx context.Context, saves bool, limit int) ([]video.Task, error) {
+	now := time.Now()
+	return l.some(ctx, "SELECT "+columns+" FROM r2v_task WHERE "+doable+" AND "+unsaved+" AND (due_at <= $4 OR due_at > $5) ORDER BY ended_at LIMIT $6",
+		l.Upstream, micros(now.Add(-linkLife)), flag(saves), micros(now), micros(now.Add(farAhead)), limit)
+}
+
+// SaveAgain makes the clips due at once that could not be saved, while their links may live.
+func (l *Ledger) SaveAgain(ctx context.Context) error {
 	now := time.Now()
 	_, err := l.changeMany(ctx, "UPDATE r2v_task SET due_at = $2, save_error = '', version = version + 1 WHERE upstream = $1 AND "+unsaved+
-		" AND ended_at > $3 AND (due_at IS NULL OR save_error <> '' AND $4 = 1)", micros(now), micros(now.Add(-video.Lifetime)), flag(retry))
+		" AND ended_at > $3 AND save_error <> ''", micros(now), micros(now.Add(-linkLife)))
 	return err
 }
 
-// NextDue is the earliest time at which something of this process's is due, the zero time when nothing is.
-func (l *Ledger) NextDue(ctx context.Context) (time.Time, error) {
+// NextDue is the earliest time at which something is due that this process can do, the zero time when nothing is.
+func (l *Ledger) NextDue(ctx context.Context, saves bool) (time.Time, error) {
 	db, err := l.existing(ctx)
 	if errors.Is(err, ErrNotFound) {
 		return time.Time{}, nil
@@ -98,12 +120,12 @@ func (l *Ledger) NextDue(ctx context.Context) (time.Time, error) {
 	}
 	var at sql.NullInt64
 	now := time.Now()
-	err = db.QueryRowContext(ctx, "SELECT min(CASE WHEN due_at > $2 THEN $3 ELSE due_at END) FROM r2v_task WHERE upstream = $1 AND due_at IS NOT NULL",
-		l.Upstream, micros(now.Add(farAhead)), micros(now)).Scan(&at)
+	err = db.QueryRowContext(ctx, "SELECT min(CASE WHEN due_at > $4 THEN $5 ELSE due_at END) FROM r2v_task WHERE "+doable,
+		l.Upstream, micros(now.Add(-linkLife)), flag(saves), micros(now.Add(farAhead)), micros(now)).Scan(&at)
 	return fromMicros(at.Int64), l.explain(err)
 }
 
-// Take gives a task that is due to exactly one process, until then; Keep is to be called before.
+// Take gives a task that is due to exactly one process, until then; who wants it longer calls Keep before that time.
 func (l *Ledger) Take(ctx context.Context, id string, until time.Time) (bool, error) {
 	now := time.Now()
 	n, err := l.changeMany(ctx, "UPDATE r2v_task SET due_at = $2 WHERE upstream = $1 AND id = $3 AND due_at IS NOT NULL AND (due_at <= $4 OR due_at > $5)",
@@ -111,11 +133,11 @@ func (l *Ledger) Take(ctx context.Context, id string, until time.Time) (bool, er
 	return n == 1, err
 }
 
-// Keep is the sign of life of who buys or saves a task, and holds until then. It reports whether the task is still theirs: a claim
-// that was set free meanwhile and claimed again is another's.
+// Keep is the sign of life of who buys or saves a task, and holds until then. It reports whether the task is still theirs: not
+// when the last sign was too long ago, as after a machine has slept, nor when a claim was set free meanwhile and claimed again.
 func (l *Ledger) Keep(ctx context.Context, task video.Task, until time.Time) (bool, error) {
-	n, err := l.changeMany(ctx, "UPDATE r2v_task SET due_at = $2 WHERE upstream = $1 AND id = $3 AND created_at = $4 AND due_at IS NOT NULL",
-		due(until), task.ID, micros(task.CreatedAt))
+	n, err := l.changeMany(ctx, "UPDATE r2v_task SET due_at = $2 WHERE upstream = $1 AND id = $3 AND created_at = $4 AND due_at > $5",
+		due(until), task.ID, micros(task.CreatedAt), micros(time.Now()))
 	return n == 1, err
 }
 

@@ -57,10 +57,10 @@ func work() map[string]func(t *testing.T, l *ledger.Ledger) {
 			require.NoError(t, err)
 			doubts, err := l.InDoubt(t.Context())
 			require.NoError(t, err)
-			save, err := l.ToSave(t.Context(), 5)
+			save, err := l.ToSave(t.Context(), true, 5)
 			require.NoError(t, err)
 			require.Empty(t, slices.Concat(open, doubts, save))
-			next, err := l.NextDue(t.Context())
+			next, err := l.NextDue(t.Context(), true)
 			require.NoError(t, err)
 			require.True(t, next.IsZero())
 			at, err := l.DueAt(t.Context(), "sweep")
@@ -133,7 +133,7 @@ func work() map[string]func(t *testing.T, l *ledger.Ledger) {
 			_, err = l.Mine(t.Context(), "nobody")
 			require.ErrorIs(t, err, ledger.ErrNotFound)
 		},
-		"the ids of purchases are known, those of adopted tasks and strangers are not": func(t *testing.T, l *ledger.Ledger) {
+		"the ids of purchases are told from those of adopted tasks and of strangers": func(t *testing.T, l *ledger.Ledger) {
 			bought(t, l, order("a", ""), "theirs")
 			_, err := l.Adopt(t.Context(), "adopted", video.Snapshot{Status: video.Running}, time.Time{})
 			require.NoError(t, err)
@@ -143,7 +143,7 @@ func work() map[string]func(t *testing.T, l *ledger.Ledger) {
 			}
 			known, err := l.Known(t.Context(), append(asked, "theirs"))
 			require.NoError(t, err)
-			require.Equal(t, map[string]bool{"theirs": true}, known)
+			require.Equal(t, map[string]bool{"theirs": true, "adopted": false}, known)
 		},
 	}
 }
@@ -161,12 +161,12 @@ func shifts() map[string]func(t *testing.T, l *ledger.Ledger) {
 			}
 			due[0], due[1] = due[1], due[0]
 			toSave := func(limit int) []string {
-				tasks, err := l.ToSave(t.Context(), limit)
+				tasks, err := l.ToSave(t.Context(), true, limit)
 				require.NoError(t, err)
 				return ids(tasks)
 			}
 			require.Empty(t, toSave(5), "not yet")
-			next, err := l.NextDue(t.Context())
+			next, err := l.NextDue(t.Context(), true)
 			require.NoError(t, err)
 			require.Equal(t, time.Second, time.Until(next))
 			time.Sleep(time.Second)
@@ -194,10 +194,10 @@ func shifts() map[string]func(t *testing.T, l *ledger.Ledger) {
 			task := bought(t, l, order("a", ""), "theirs")
 			_, err := l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded, VideoURL: "u"}, time.Now().Add(5*time.Hour))
 			require.NoError(t, err)
-			next, err := l.NextDue(t.Context())
+			next, err := l.NextDue(t.Context(), true)
 			require.NoError(t, err)
 			require.False(t, next.After(time.Now()))
-			tasks, err := l.ToSave(t.Context(), 1)
+			tasks, err := l.ToSave(t.Context(), true, 1)
 			require.NoError(t, err)
 			require.Len(t, tasks, 1)
 			taken, err := l.Take(t.Context(), task.ID, time.Now().Add(time.Minute))

@@ -9,6 +9,8 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 
+	"r2v-mcp/internal/ledger"
+	"r2v-mcp/internal/provider"
 	"r2v-mcp/internal/video"
 )
 
@@ -30,11 +32,16 @@ const (
 // on after the answer, which is then a PENDING task without a provider's id. A task whose create was never answered comes
 // back with status UNKNOWN, and is looked for from then on. An error is a *[video.Error] that says whether anything was bought.
 func (t *Tracker) Create(ctx context.Context, o video.Order) (video.Task, bool, error) {
+	_, keyless := t.Provider.(provider.WithoutKey)
+	o.Replay = o.Replay || keyless // it can buy nothing, and needs no claim to say so
 	task, claimed, err := t.Ledger.Claim(ctx, o)
+	if keyless && errors.Is(err, ledger.ErrNotFound) {
+		_, err = t.Provider.Create(ctx, o.Request)
+	}
 	if err != nil {
 		return video.Task{}, false, err
 	}
-	patience, cancel := context.WithTimeout(ctx, createPatience)
+	patience, cancel := context.WithTimeout(ctx, cmp.Or(t.Patience, createPatience))
 	defer cancel()
 	if !claimed {
 		task, err = t.outcome(patience, task)
@@ -136,7 +143,8 @@ func record(ctx context.Context, write func() error) error {
 // create asks the provider, and takes what is not understood for a purchase that may have cost money.
 func (t *Tracker) create(ctx context.Context, r video.Request) (id string, failure *video.Error) {
 	defer func() {
-		if recover() != nil {
+		if p := recover(); p != nil {
+			t.crashed(ctx, p)
 			failure = &video.Error{Charged: video.ChargedUnknown, Failure: video.Failure{Code: "Panic", Message: "the purchase crashed half way"}}
 		}
 	}()

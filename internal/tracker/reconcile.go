@@ -1,17 +1,25 @@
 package tracker
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
+
+	"github.com/shopspring/decimal"
 
 	"r2v-mcp/internal/ledger"
 	"r2v-mcp/internal/video"
 )
 
-// readUnready bounds the tasks of others that are read in one round for their prompts.
-const readUnready = 20
+// mostStrangers bounds the tasks of others that are read in one round for their prompts.
+const mostStrangers = 20
 
 // straightClock is how far the clocks may be apart for the absence of a task to prove anything.
 const straightClock = 5 * time.Minute
@@ -30,7 +38,7 @@ func (r *round) reconcile(ctx context.Context) error {
 	if r.doubts, err = r.Ledger.InDoubt(ctx); err != nil {
 		return err
 	}
-	found := match(r.doubts, strangers, r.plausible)
+	found := r.match(strangers)
 	for _, task := range r.doubts {
 		if !unknown(task) {
 			continue
@@ -52,110 +60,174 @@ func (r *round) reconcile(ctx context.Context) error {
 	return nil
 }
 
-// stranger is a task of the provider's that this ledger does not know.
+// stranger is a task of the provider's that no purchase of this ledger is known to have made.
 type stranger struct {
 	provided
-	prompt string // empty while the provider does not tell
+	traits
+	adopted bool // somebody has asked for it by its id
 }
 
-// strangers are the tasks of the list that no purchase of this ledger is known to have made, oldest first.
-func (r *round) strangers(ctx context.Context) ([]stranger, error) {
-	ids := make([]string, 0, len(r.listed))
-	for id := range r.listed {
-		ids = append(ids, id)
+// traits are what a task tells of its making once it has succeeded; zero before.
+type traits struct {
+	prompt  [sha256.Size]byte // of the text without blanks around it
+	seconds decimal.Decimal   // of the new clip
+	sr      int
+}
+
+// told reports whether the task has told its prompt.
+func (t traits) told() bool { return t.prompt != [sha256.Size]byte{} }
+
+// fits reports whether a request may have made a task with these traits.
+func (t traits) fits(r *video.Request) bool {
+	switch {
+	case t.told() && t.prompt != digest(r.Prompt):
+		return false
+	case t.seconds.IsPositive() && r.Duration > 0 && !t.seconds.Equal(decimal.NewFromInt(int64(r.Duration))):
+		return false
 	}
-	known, err := r.Ledger.Known(ctx, ids)
+	return t.sr == 0 || r.Resolution == "" || r.Resolution == strconv.Itoa(t.sr)+"P"
+}
+
+func digest(prompt string) [sha256.Size]byte { return sha256.Sum256([]byte(strings.TrimSpace(prompt))) }
+
+// strangers are the tasks of the list that may be what is in doubt, oldest first. Those that failed cost nothing and are nobody's.
+func (r *round) strangers(ctx context.Context) ([]stranger, error) {
+	known, err := r.Ledger.Known(ctx, slices.Collect(maps.Keys(r.listed)))
 	if err != nil {
 		return nil, err
 	}
-	var all []stranger
-	for id, row := range r.listed {
-		s := stranger{provided: row}
-		possible := func(task video.Task) bool { return r.plausible(&task, &s) }
-		if !known[id] && slices.ContainsFunc(r.doubts, possible) {
-			all = append(all, s)
-		}
-	}
-	slices.SortFunc(all, func(a, b stranger) int {
+	rows := slices.SortedFunc(maps.Values(r.listed), func(a, b provided) int {
 		return cmp.Or(a.SubmittedAt.Compare(b.SubmittedAt), cmp.Compare(a.ID, b.ID))
 	})
-	for i := range all[:min(len(all), readUnready)] {
-		if all[i].prompt, err = r.prompt(ctx, &all[i]); err != nil {
+	var all []stranger
+	reads := 0
+	for _, row := range rows {
+		purchase, there := known[row.ID]
+		s := stranger{provided: row, adopted: there}
+		if purchase || row.Status == video.Failed || row.Status == video.Canceled || !slices.ContainsFunc(r.doubts, s.possible) {
+			continue
+		}
+		if s.traits, err = r.traitsOf(ctx, row, &reads); err != nil {
 			return nil, err
+		}
+		if slices.ContainsFunc(r.doubts, s.possible) {
+			all = append(all, s)
 		}
 	}
 	return all, nil
 }
 
-// prompt asks what a task was made from, once; the provider tells it when the clip is made.
-func (r *round) prompt(ctx context.Context, s *stranger) (string, error) {
+// possible reports whether a purchase may have made the task, whenever that was.
+func (s *stranger) possible(task video.Task) bool {
+	return s.Model == task.Request.Model && s.fits(&task.Request)
+}
+
+// traitsOf asks what a task was made from, once; the provider tells it when the clip is made.
+func (r *round) traitsOf(ctx context.Context, row provided, reads *int) (traits, error) {
 	r.mu.Lock()
-	text, known := r.prompts[s.ID]
+	known, ok := r.traits[row.ID]
 	r.mu.Unlock()
-	if known || s.Status.Open() || s.Status != video.Succeeded {
-		return text, nil
+	if ok || row.Status != video.Succeeded || *reads == mostStrangers {
+		return known, nil
 	}
 	if err := r.keepDuty(ctx); err != nil {
-		return "", err
+		return traits{}, err
 	}
-	snapshot, err := r.ask(ctx, s.ID)
+	*reads++
+	s, err := r.ask(ctx, row.ID)
 	if err != nil {
-		return "", err
+		return traits{}, err
+	}
+	if s.Prompt != "" {
+		known.prompt = digest(s.Prompt)
+	}
+	if s.Usage != nil {
+		known.seconds, known.sr = s.Usage.Output, s.Usage.SR
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.prompts == nil || len(r.prompts) > 1000 {
-		r.prompts = map[string]string{}
+	if r.traits == nil || len(r.traits) > 10_000 {
+		r.traits = map[string]traits{}
 	}
-	r.prompts[s.ID] = snapshot.Prompt
-	return snapshot.Prompt, nil
+	r.traits[row.ID] = known
+	return known, nil
 }
 
-// plausible reports whether a purchase may have made a task: the model is the same, the service took it while the purchase
-// was under way, and it does not say another prompt.
+// plausible reports whether a purchase may have made a task: what it tells fits, and the service took it while the purchase was
+// under way.
 func (r *round) plausible(task *video.Task, s *stranger) bool {
 	begun := task.CreatedAt.Add(r.skew)
-	return s.Model == task.Request.Model &&
-		s.SubmittedAt.After(begun.Add(-time.Minute)) && s.SubmittedAt.Before(begun.Add(createTimeout+time.Minute)) &&
-		(s.prompt == "" || samePrompt(task.Request.Prompt, s.prompt))
+	return s.possible(*task) && s.SubmittedAt.After(begun.Add(-time.Minute)) && s.SubmittedAt.Before(begun.Add(createTimeout+time.Minute))
 }
 
-// match pairs purchases of unknown fate with the tasks that they must have made. Where the prompt is known, equal ones are
-// paired in the order of their times. Where it is not, a pair is certain only when neither can belong to another, a purchase
-// that is still under way included.
-func match(doubts []video.Task, strangers []stranger, plausible func(*video.Task, *stranger) bool) map[string]string {
-	pairs, taken := map[string]string{}, map[string]bool{}
+// matching pairs purchases of unknown fate with the tasks that they must have made.
+type matching struct {
+	owners  map[string][]*video.Task // of a stranger, oldest first, those under way included
+	choices map[string]int           // of a purchase: how many strangers it may have made
+	pairs   map[string]string        // a purchase and the stranger that it has
+}
+
+// match pairs what is certain. A task that tells its prompt goes to the one purchase that it fits, to any of several that are
+// equal, or in the order of their times where there is a task for every one. One that does not tell yet goes to a purchase only
+// when neither can belong to another, and the list had time to show what else there may be.
+func (r *round) match(strangers []stranger) map[string]string {
+	m := matching{owners: map[string][]*video.Task{}, choices: map[string]int{}, pairs: map[string]string{}}
 	for i := range strangers {
 		s := &strangers[i]
-		for j := range doubts {
-			task := &doubts[j]
-			if s.prompt == "" || !plausible(task, s) || pairs[task.ID] != "" {
-				continue
-			}
-			pairs[task.ID], taken[s.ID] = s.ID, true
-			break
-		}
-	}
-	owners := map[string]int{}  // of a task
-	choices := map[string]int{} // of a purchase
-	last := map[string]string{} // a purchase's choice
-	for i := range strangers {
-		s := &strangers[i]
-		for j := range doubts {
-			task := &doubts[j]
-			if !taken[s.ID] && pairs[task.ID] == "" && plausible(task, s) {
-				owners[s.ID]++
-				choices[task.ID]++
-				last[task.ID] = s.ID
+		for j := range r.doubts {
+			if task := &r.doubts[j]; r.plausible(task, s) {
+				m.owners[s.ID] = append(m.owners[s.ID], task)
+				m.choices[task.ID]++
 			}
 		}
 	}
-	for task, s := range last {
-		if choices[task] == 1 && owners[s] == 1 {
-			pairs[task] = s
+	for i := range strangers {
+		s := &strangers[i]
+		owners := m.owners[s.ID]
+		switch {
+		case len(owners) == 0:
+		case !s.told():
+			if old := r.now.Sub(owners[0].CreatedAt) >= r.PollInterval; old && !s.adopted && len(owners) == 1 && m.choices[owners[0].ID] == 1 {
+				m.pair(owners, s)
+			}
+		case alike(owners) || m.oneForEach(strangers, owners):
+			m.pair(owners, s)
 		}
 	}
-	return pairs
+	return m.pairs
+}
+
+// pair gives a stranger to the first of its owners that has none.
+func (m *matching) pair(owners []*video.Task, s *stranger) {
+	for _, task := range owners {
+		if task.Status == video.Unknown && m.pairs[task.ID] == "" {
+			m.pairs[task.ID] = s.ID
+			return
+		}
+	}
+}
+
+// oneForEach reports whether there are as many tasks that tell their prompt as there are purchases that they may belong to.
+func (m *matching) oneForEach(strangers []stranger, owners []*video.Task) bool {
+	if slices.ContainsFunc(owners, func(task *video.Task) bool { return task.Status != video.Unknown }) {
+		return false // one that is under way may still be answered
+	}
+	n := 0
+	for i := range strangers {
+		if strangers[i].told() && slices.Equal(m.owners[strangers[i].ID], owners) {
+			n++
+		}
+	}
+	return n == len(owners)
+}
+
+// alike reports whether purchases are of the same clip, so that it does not matter whose a task is.
+func alike(tasks []*video.Task) bool {
+	first, _ := json.Marshal(tasks[0].Request)
+	return !slices.ContainsFunc(tasks[1:], func(task *video.Task) bool {
+		request, err := json.Marshal(task.Request)
+		return err != nil || !bytes.Equal(request, first)
+	})
 }
 
 // adopt records what was found, and looks at it at once.
@@ -170,27 +242,39 @@ func (r *round) adopt(ctx context.Context, task video.Task, providerTaskID strin
 	return err
 }
 
-// release sets a purchase free that is provably not there: the whole list of its time was read, begun long after it, with the
-// key that it was made with, and by clocks that agree.
+// release sets a purchase free that is provably not there: long after it, by a whole list that has every task of ours and none
+// that it may have made, read with the key that it was made with, and by clocks that agree.
 func (r *round) release(ctx context.Context, task video.Task, strangers []stranger) error {
-	patience := r.Absence
-	if patience == 0 {
-		patience = ledger.Doubt
-	}
-	possible := func(s stranger) bool { // one that failed cost nothing, whoever's it was
-		return s.Status != video.Failed && s.Status != video.Canceled && r.plausible(&task, &s)
-	}
-	if !r.whole || !r.timed || r.skew.Abs() > straightClock || r.now.Sub(task.CreatedAt) < patience || slices.ContainsFunc(strangers, possible) {
+	possible := func(s stranger) bool { return s.possible(task) }
+	if !r.timed || r.skew.Abs() > straightClock || r.now.Sub(task.CreatedAt) < cmp.Or(r.Absence, ledger.Doubt) || slices.ContainsFunc(strangers, possible) {
 		return nil
+	}
+	if whole, err := r.listedAll(ctx); err != nil || !whole {
+		return err
 	}
 	mine, err := r.Ledger.Mine(ctx, task.ID)
 	if err != nil || !mine {
 		return err
 	}
-	r.Logger.WarnContext(ctx, "a purchase of unknown fate is not in the service's list: it was never made", "task", task.ID)
+	r.Logger.WarnContext(ctx, "a purchase of unknown fate is not in the service's list: nothing was made that costs money", "task", task.ID)
 	_, err = r.Ledger.NotBought(ctx, task, &video.Error{Charged: video.NotCharged, Failure: video.Failure{
-		Code: "NeverArrived", Message: "the answer to the purchase was lost, and the service's list has no such task",
+		Code: "NeverArrived", Message: "the answer to the purchase was lost, and the service's list has no such task, or only a failed one",
 		Advice: "Nothing was charged. Call generate_r2v again if the clip is still wanted; the same idempotency_key may be used.", Retryable: true,
 	}})
 	return err
+}
+
+// listedAll reports whether the list has every task that is known to be in its time: one that lacks some may lack others.
+func (r *round) listedAll(ctx context.Context) (bool, error) {
+	if !r.whole {
+		return false, nil
+	}
+	from, to := r.span()
+	const edge = time.Minute // a list may lag that much
+	ids, err := r.Ledger.Between(ctx, from.Add(edge), earlier(to, r.now).Add(-edge))
+	if err != nil {
+		return false, err
+	}
+	missing := func(id string) bool { _, ok := r.listed[id]; return !ok }
+	return !slices.ContainsFunc(ids, missing), nil
 }

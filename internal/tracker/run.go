@@ -3,10 +3,11 @@ package tracker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
-	"r2v-mcp/internal/ledger"
 	"r2v-mcp/internal/video"
 )
 
@@ -63,10 +64,10 @@ func (t *Tracker) Round(ctx context.Context) (pause time.Duration) {
 	shortest := min(10*time.Millisecond, t.beat())
 	idle := max(t.PollInterval/3, shortest)
 	defer func() {
-		if recover() != nil {
+		if p := recover(); p != nil {
 			pause = idle
 			t.troubled(ctx, "", errors.New("following tasks crashed: this is a bug of r2v-mcp"))
-			t.Logger.ErrorContext(ctx, "following tasks crashed: this is a bug of r2v-mcp")
+			t.crashed(ctx, p)
 		}
 	}()
 	next := time.Now().Add(idle)
@@ -82,24 +83,37 @@ func (t *Tracker) Round(ctx context.Context) (pause time.Duration) {
 	return max(shortest, time.Until(next))
 }
 
+// crashed logs where a bug has shown itself, now and then. What a panic says may hold anything, so only its kind is told.
+func (t *Tracker) crashed(ctx context.Context, p any) {
+	if t.quiet() {
+		return
+	}
+	t.Logger.ErrorContext(ctx, "crashed: this is a bug of r2v-mcp", "kind", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+}
+
 // complain logs what keeps tasks from being followed: an outage is told now and then, not at every look.
 func (t *Tracker) complain(ctx context.Context, err error) {
-	t.mu.Lock()
-	quiet := time.Since(t.complained) < complainEvery
-	if !quiet {
-		t.complained = time.Now()
-	}
-	t.mu.Unlock()
 	level := slog.LevelWarn
-	if quiet {
+	if t.quiet() {
 		level = slog.LevelDebug
 	}
 	t.Logger.Log(ctx, level, "open tasks could not be looked at; it is tried again", "err", err)
 }
 
+// quiet reports whether something was complained of a short while ago.
+func (t *Tracker) quiet() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if time.Since(t.complained) < complainEvery {
+		return true
+	}
+	t.complained = time.Now()
+	return false
+}
+
 // overdue saves clips and puts purchases in doubt whose process has ended. It returns when the next of them is due.
 func (t *Tracker) overdue(ctx context.Context) (time.Time, error) {
-	at, err := t.Ledger.NextDue(ctx)
+	at, err := t.Ledger.NextDue(ctx, t.Saver != nil)
 	if err != nil || at.IsZero() || at.After(time.Now()) {
 		return at, err
 	}
@@ -120,12 +134,12 @@ func (t *Tracker) overdue(ctx context.Context) (time.Time, error) {
 // sweep looks at all open tasks if it is time and nobody else does. It returns when the next sweep is due.
 func (t *Tracker) sweep(ctx context.Context) (time.Time, error) {
 	at, err := t.Ledger.DueAt(ctx, sweep)
-	if errors.Is(err, ledger.ErrNotFound) {
-		return time.Time{}, nil
-	}
 	now := time.Now()
-	if err != nil || at.After(now) || t.shutOut(now) {
+	if err != nil || at.After(now) {
 		return at, err
+	}
+	if until := t.asideUntil(); until.After(now) {
+		return until, nil
 	}
 	r := &round{Tracker: t, now: now, listed: map[string]provided{}}
 	if err := r.read(ctx); err != nil || r.empty() {
@@ -146,26 +160,31 @@ func (t *Tracker) sweep(ctx context.Context) (time.Time, error) {
 	return at, errors.Join(failure, t.Ledger.Settle(context.WithoutCancel(ctx), sweep, at))
 }
 
-// shutOut reports whether this process's key was refused a moment ago: another process may have a better one.
-func (t *Tracker) shutOut(now time.Time) bool {
+// asideUntil is how long this process leaves the sweep to others.
+func (t *Tracker) asideUntil() time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return now.Before(t.out)
+	return t.aside
 }
 
 // troubled records why the newest state of a task could not be had; without an id, of all.
 func (t *Tracker) troubled(ctx context.Context, id string, err error) {
 	failure := video.Failure{Code: "NotSeen", Message: err.Error(), Retryable: true}
-	known, ok := errors.AsType[*video.Error](err)
-	if ok {
+	if known, ok := errors.AsType[*video.Error](err); ok {
 		failure = known.Failure
-	}
-	if ok && !known.Retryable {
-		t.mu.Lock()
-		t.out = time.Now().Add(4 * t.PollInterval)
-		t.mu.Unlock()
 	}
 	if ctx.Err() == nil { // the end of the program is no trouble of the task's
 		_ = t.Ledger.Troubled(ctx, id, &failure)
 	}
+}
+
+// standAside leaves the sweep to others for a while when the service refuses this process: another may have a better key.
+func (t *Tracker) standAside(err error) {
+	known, ok := errors.AsType[*video.Error](err)
+	if !ok || known.Retryable {
+		return
+	}
+	t.mu.Lock()
+	t.aside = time.Now().Add(4 * t.PollInterval)
+	t.mu.Unlock()
 }

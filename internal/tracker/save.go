@@ -14,8 +14,8 @@ import (
 const (
 	// mostSaves bounds the downloads of one process at a time.
 	mostSaves = 4
-	// saveTimeout bounds one download.
-	saveTimeout = 5 * time.Minute
+	// saveTimeout bounds one download: 100 MB over a slow line.
+	saveTimeout = 15 * time.Minute
 	// linkGrace is how long after its announced death a link is still tried.
 	linkGrace = time.Hour
 )
@@ -28,7 +28,7 @@ func (t *Tracker) saveDue(ctx context.Context) error {
 	if free <= 0 {
 		return nil
 	}
-	tasks, err := t.Ledger.ToSave(ctx, free)
+	tasks, err := t.Ledger.ToSave(ctx, t.Saver != nil, free)
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func (t *Tracker) save(ctx context.Context, task video.Task) error {
 		task = t.relink(ctx, task)
 	}
 	if task.VideoURL != "" && t.Saver == nil {
-		return nil // its end is all that was wanted
+		return nil // whoever saves takes it
 	}
 	clip, failure := t.keepClip(ctx, task)
 	next := time.Time{}
@@ -124,7 +124,8 @@ func (t *Tracker) relink(ctx context.Context, task video.Task) video.Task {
 // keepClip saves the clip; a crash in it costs the file and not the program.
 func (t *Tracker) keepClip(ctx context.Context, task video.Task) (clip Clip, err error) {
 	defer func() {
-		if recover() != nil {
+		if p := recover(); p != nil {
+			t.crashed(ctx, p)
 			clip, err = Clip{}, errors.New("saving crashed: this is a bug of r2v-mcp")
 		}
 	}()

@@ -1,10 +1,10 @@
 package tracker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"r2v-mcp/internal/provider"
@@ -18,8 +18,10 @@ const (
 	mostFailures = 3
 	// mostPages bounds what is read of a list that does not end.
 	mostPages = 500
-	// margin is how far the service's clock and ours may be apart where times of both are compared.
+	// margin is how far around its tasks a list is read: the service's clock and ours may be apart.
 	margin = 10 * time.Minute
+	// wideMargin is that of a list that is to prove something: a clock may have been wrong, or a machine asleep.
+	wideMargin = time.Hour
 	// alarm is when a task without a known end is raised loudly: there are two hours left to do something.
 	alarm = video.Lifetime - 2*time.Hour
 )
@@ -73,8 +75,11 @@ func (r *round) follow(ctx context.Context) error {
 	r.kept = r.now
 	if err := r.list(ctx); err != nil {
 		r.troubled(ctx, "", err)
+		r.standAside(err)
 		return err
 	}
+	// What could not be read before must not keep the rest from being read.
+	slices.SortStableFunc(r.open, func(a, b video.Task) int { return cmp.Compare(rank(&a), rank(&b)) })
 	var failure error
 	failed := 0 // in a row: what fails for one task may work for the next
 	for _, task := range r.open {
@@ -88,10 +93,18 @@ func (r *round) follow(ctx context.Context) error {
 			failed = 0
 		}
 		if failed == mostFailures {
-			return failure
+			r.standAside(failure)
+			break
 		}
 	}
 	return errors.Join(failure, r.reconcile(ctx))
+}
+
+func rank(task *video.Task) int {
+	if task.Trouble != nil {
+		return 1
+	}
+	return 0
 }
 
 // list reads the pages on which open tasks may be. Rows that are not of this ledger are kept for what is in doubt.
@@ -148,7 +161,11 @@ func (r *round) span() (from, to time.Time) {
 			to = at
 		}
 	}
-	from, to = from.Add(-margin), to.Add(margin)
+	around := margin
+	if slices.ContainsFunc(r.doubts, unknown) {
+		around = wideMargin
+	}
+	from, to = from.Add(-around), to.Add(around)
 	if oldest := to.Add(-video.Lifetime); from.Before(oldest) {
 		from = oldest
 	}
@@ -174,7 +191,7 @@ func (r *round) see(ctx context.Context, task video.Task) (asked bool, err error
 	case listed && row.Status.Open():
 		_, err := r.Ledger.Looked(ctx, task.ID, video.Snapshot{Status: row.Status, ScheduledAt: row.StartedAt}, time.Time{})
 		return false, err
-	case !listed && len(r.open) > fewOpen && time.Since(task.LookedAt) < r.PollInterval:
+	case !listed && (len(r.open) > fewOpen || task.Trouble != nil) && time.Since(task.LookedAt) < r.PollInterval:
 		return false, nil
 	}
 	if err := r.keepDuty(ctx); err != nil {
@@ -182,54 +199,6 @@ func (r *round) see(ctx context.Context, task video.Task) (asked bool, err error
 	}
 	_, err = r.look(ctx, task)
 	return true, err
-}
-
-// look asks the provider how a task stands, and records it. A task that it does not know has been forgotten, which takes
-// 24 hours; before that it is asked for in the wrong place.
-func (t *Tracker) look(ctx context.Context, task video.Task) (video.Task, error) {
-	s, err := t.ask(ctx, task.ProviderTaskID)
-	if err == nil && s.Status == video.Unknown && time.Since(since(&task)) < video.Lifetime {
-		err = &video.Error{Charged: video.NotCharged, Failure: video.Failure{
-			Code: "UnknownToProvider", Message: "the service does not know this task, although it is younger than 24 hours", Retryable: true,
-			Advice: "Check that key and region are those it was made with, and call get_task again.",
-		}}
-	}
-	if err != nil {
-		return task, err
-	}
-	if task.Found && s.Prompt != "" {
-		if whole, err := t.Ledger.Task(ctx, task.ID); err == nil && !samePrompt(whole.Request.Prompt, s.Prompt) {
-			return t.Ledger.Disowned(ctx, task.ID, task.ProviderTaskID)
-		}
-	}
-	if s.Status == task.Status && s.Status.Open() && task.Trouble == nil && time.Since(task.LookedAt) < t.PollInterval {
-		return task, nil // nothing to write
-	}
-	now, err := t.Ledger.Looked(ctx, task.ID, s, t.saveAt(s))
-	if err == nil && !now.Status.Open() {
-		t.Logger.InfoContext(ctx, "ended", "task", task.ID, "provider_task_id", task.ProviderTaskID, "status", now.Status)
-	}
-	return now, err
-}
-
-// ask reads a task at the provider, when it is its turn.
-func (t *Tracker) ask(ctx context.Context, providerTaskID string) (video.Snapshot, error) {
-	if err := t.turn(ctx, "query"); err != nil {
-		return video.Snapshot{}, err
-	}
-	return t.Provider.Look(ctx, providerTaskID)
-}
-
-// saveAt is when a clip is to be saved: at once, never when there is none or nothing is saved.
-func (t *Tracker) saveAt(s video.Snapshot) time.Time {
-	if s.Status != video.Succeeded || (t.Saver == nil && s.VideoURL != "") {
-		return time.Time{}
-	}
-	return time.Now()
-}
-
-func samePrompt(ours, theirs string) bool {
-	return strings.TrimSpace(ours) == strings.TrimSpace(theirs)
 }
 
 // nextSweep is the earliest time at which something is worth looking at again.
@@ -256,14 +225,16 @@ func (r *round) nextSweep(ctx context.Context) time.Time {
 func (r *round) raise(ctx context.Context) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.warned == nil {
-		r.warned = map[string]time.Time{}
-	}
+	warned := map[string]time.Time{} // what has ended is left out
+	defer func() { r.warned = warned }()
 	for _, task := range slices.Concat(r.open, r.doubts) {
-		if r.now.Sub(since(&task)) < alarm || r.now.Sub(r.warned[task.ID]) < time.Hour {
+		if at, ok := r.warned[task.ID]; ok {
+			warned[task.ID] = at
+		}
+		if r.now.Sub(since(&task)) < alarm || r.now.Sub(warned[task.ID]) < time.Hour {
 			continue
 		}
-		r.warned[task.ID] = r.now
+		warned[task.ID] = r.now
 		r.Logger.ErrorContext(ctx, "a task is about to be forgotten by the service, and its end is not known: look for it in the Model Studio console",
 			"task", task.ID, "provider_task_id", task.ProviderTaskID, "status", task.Status, "forgotten_at", task.ExpiresAt().UTC().Format(time.RFC3339))
 	}

@@ -32,17 +32,18 @@ type Tracker struct {
 	Saver        Saver         // nil saves nothing
 	PollInterval time.Duration // how often an open task is looked at, at the longest
 	CreateTurn   time.Duration // how far apart the purchases of all processes are; 0 keeps them below the documented 5 a second
+	Patience     time.Duration // how long Create waits for a purchase before it answers; 0 is 40 s
 	Absence      time.Duration // how long an order of unknown fate is looked for in vain before it was not bought; 0 is [ledger.Doubt]
 	Logger       *slog.Logger  // a line for each purchase and each end, without prompt, link or key
 
-	mu      sync.Mutex // for what is below
-	ending  bool       // no work begins once its end is waited for
-	work    sync.WaitGroup
-	nudged  chan struct{}        // something is to be done at once
-	prompts map[string]string    // of tasks that may be purchases of unknown fate
-	saving  map[string]bool      // tasks whose clips this process is saving
-	warned  map[string]time.Time // tasks that were raised loudly
-	out     time.Time            // until then this process looks at nothing: its key is refused
+	mu     sync.Mutex // for what is below
+	ending bool       // no work begins once its end is waited for
+	work   sync.WaitGroup
+	nudged chan struct{}        // something is to be done at once
+	traits map[string]traits    // of tasks that may be purchases of unknown fate
+	saving map[string]bool      // tasks whose clips this process is saving
+	warned map[string]time.Time // tasks that were raised loudly
+	aside  time.Time            // until then this process looks at nothing: its key is refused
 
 	complained time.Time // when an outage was last told
 }

@@ -3,6 +3,7 @@ package tracker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -27,8 +28,14 @@ func (t *Tracker) Wait(ctx context.Context, id string, limit time.Duration) (vid
 	task, err = t.until(waiting, task, func(task *video.Task) bool {
 		return !t.unfinished(task) || task.SaveError != "" || (task.Trouble != nil && !task.Trouble.Retryable)
 	})
-	if err == nil && task.Trouble != nil {
+	switch {
+	case err == nil && task.Trouble != nil:
 		err = &video.Error{Failure: *task.Trouble, Charged: video.NotCharged}
+	case err == nil && t.unfinished(&task) && task.Upstream != t.Ledger.Upstream:
+		err = &video.Error{Charged: video.NotCharged, Failure: video.Failure{
+			Code:    "BoughtElsewhere",
+			Message: fmt.Sprintf("it was bought from %s, and this server reaches %s: only a server with the old settings follows it", task.Upstream, t.Ledger.Upstream),
+		}}
 	}
 	return task, err
 }
@@ -93,11 +100,12 @@ func (t *Tracker) find(ctx context.Context, id string) (video.Task, error) {
 
 // missing refuses an id that nobody knows. Nothing is known of such a task, so nothing can be said of its price either.
 func missing(id string) error {
-	return &video.Error{Charged: video.ChargedUnknown, Failure: video.Failure{
-		Code: "TaskNotFound", Message: "no task has the id " + id,
-		Advice: "Looking costs nothing, but a clip may have been bought under this id: do not buy it again before you know. list_tasks shows all tasks of this ledger; " +
-			"a provider_task_id lives 24 hours, for keys of the same account and region.",
-	}}
+	advice := "Looking costs nothing. If list_tasks shows no such clip, nothing was bought through this server. " +
+		"An idempotency_key is no task_id: repeat generate_r2v, unchanged, with it."
+	if !strings.HasPrefix(id, ledger.IDPrefix) {
+		advice += " A provider_task_id is known for 24 hours, to keys of the same account and region: of an older one the bill in the Model Studio console tells."
+	}
+	return &video.Error{Charged: video.ChargedUnknown, Failure: video.Failure{Code: "TaskNotFound", Message: "no task has the id " + id, Advice: advice}}
 }
 
 // Cancel stops a task that the provider has not begun yet. It returns the task as it is afterwards, and a *[video.Error] when
@@ -107,7 +115,7 @@ func (t *Tracker) Cancel(ctx context.Context, id string) (video.Task, error) {
 	if err != nil {
 		return video.Task{}, err
 	}
-	if task.ProviderTaskID == "" || !task.Status.Open() {
+	if task.ProviderTaskID == "" || task.Found || !task.Status.Open() {
 		return task, uncancellable(&task)
 	}
 	if err := t.turn(ctx, "cancel"); err != nil {
@@ -136,6 +144,9 @@ func uncancellable(task *video.Task) error {
 	switch {
 	case task.Status == video.Canceled:
 		return nil
+	case task.Found && task.Status.Open():
+		e.Message = "it was found in the service's list by its model and time, and may be another one's until its prompt is told"
+		e.Advice = "Call get_task: it is confirmed when the clip is made."
 	case task.Status.Open():
 		e.Message, e.Advice = "its purchase is still under way", "Call cancel_task again in a few seconds."
 	case task.Status == video.Unknown && task.ProviderTaskID != "":

@@ -196,7 +196,8 @@ func (c *Catalogue) checkRegion(r *Report, region string) {
 	if !r.unpriced {
 		r.Price = c.Price(region, m, req.Resolution, req.Audio)
 	}
-	if r.Price == nil && !r.unpriced && len(c.regionsOf(m)) > 0 && !slices.Contains(c.regionsOf(m), region) {
+	sold := c.Price(region, m, m.ResolutionDefault, m.AudioDefault) != nil // whatever is wrong with the resolution that is asked for
+	if r.Price == nil && !r.unpriced && !sold && len(c.regionsOf(m)) > 0 && !slices.Contains(c.regionsOf(m), region) {
 		r.problem("model", fmt.Sprintf("in %s: %s", region, strings.Join(c.ModelsIn(region), ", ")),
 			"%s is not sold in %s, only in %s", m.Name, region, strings.Join(c.regionsOf(m), ", "))
 	}

@@ -59,6 +59,8 @@ type Task struct {
 	Trouble *Failure         // why the newest state could not be had, nil when it could
 	Found   bool             // the provider's id was found in its list: the answer to the create was lost
 	Owner   string           // whose task it is; empty where there is only one person
+
+	Upstream string // the service that it was bought from
 }
 
 // LogValue shows a cost in a log line.
@@ -120,13 +122,14 @@ func (t *Task) Linkless() bool {
 	return t.Status == Succeeded && t.VideoURL == "" && t.SavedTo == ""
 }
 
-// Charged tells whether the task cost money: only a success does, and only an unanswered create leaves it open.
+// Charged tells whether the task cost money: only a success does, and only an unanswered create leaves it open, also while
+// its task is found and not yet confirmed by its prompt.
 // Source: "Failed model calls or processing faults do not incur charges", Wan reference-to-video guide.
 func (t *Task) Charged() Charged {
 	switch {
 	case t.Status == Succeeded:
 		return WasCharged
-	case t.Status == Unknown, t.Status.Open() && t.ProviderTaskID == "":
+	case t.Status == Unknown, t.Status.Open() && (t.ProviderTaskID == "" || t.Found):
 		return ChargedUnknown
 	default:
 		return NotCharged

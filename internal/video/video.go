@@ -50,6 +50,14 @@ type Cost struct {
 	Currency  string
 }
 
+// Miss is how far a bill is outside the estimate, below 0 when it is lower, 0 inside. Off reports whether that is more than one
+// percent of the nearest end.
+func (c Cost) Miss(bill decimal.Decimal) (miss decimal.Decimal, off bool) {
+	nearest := decimal.Min(decimal.Max(bill, c.Low), c.High)
+	miss = bill.Sub(nearest)
+	return miss, miss.Abs().Shift(2).GreaterThan(nearest)
+}
+
 // Problem is one thing that is wrong with a request and stops it before anything is spent.
 type Problem struct {
 	Field   string `json:"field"`   // as the caller spells it, such as "references[2].url"

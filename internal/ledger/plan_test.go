@@ -1,0 +1,41 @@
+package ledger
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"r2v-mcp/internal/video"
+)
+
+// What is asked every few seconds must not read a ledger of years.
+func TestWhatIsAskedAllTheTimeUsesAnIndex(t *testing.T) {
+	l := New(Options{Path: filepath.Join(t.TempDir(), "ledger.db")})
+	_, _, err := l.Claim(t.Context(), video.Order{Fingerprint: "a"})
+	require.NoError(t, err)
+	defer l.Close()
+	for name, query := range map[string]string{
+		"open":     openTasks,
+		"in doubt": inDoubt,
+		"due":      "SELECT min(due_at) FROM r2v_task WHERE " + doable,
+		"budget":   reserved,
+	} {
+		rows, err := l.db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, 1, 2, 3)
+		require.NoError(t, err)
+		var plan []string
+		for rows.Next() {
+			var id, parent, unused int
+			var detail string
+			require.NoError(t, rows.Scan(&id, &parent, &unused, &detail))
+			plan = append(plan, detail)
+		}
+		require.NoError(t, rows.Err())
+		require.NotContains(t, strings.Join(plan, "; "), "SCAN r2v_task", name)
+	}
+}
+
+func TestAPathMayHoldAnything(t *testing.T) {
+	require.Equal(t, "file:/a%20b%23%3F%25/l.db", dataSource("/a b#?%/l.db", nil))
+}

@@ -1,0 +1,81 @@
+package tracker
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"r2v-mcp/internal/video"
+)
+
+// look asks the provider how a task stands, and records it. A task that it does not know has been forgotten, which takes
+// 24 hours; before that it is asked for in the wrong place, which is no failure of the service.
+func (t *Tracker) look(ctx context.Context, task video.Task) (video.Task, error) {
+	s, err := t.ask(ctx, task.ProviderTaskID)
+	if err != nil {
+		return task, err
+	}
+	if s.Status == video.Unknown && time.Since(since(&task)) < video.Lifetime {
+		return t.misplaced(ctx, task)
+	}
+	if task.Found {
+		if task, err = t.confirm(ctx, task, s); err != nil || task.ProviderTaskID == "" {
+			return task, err
+		}
+	}
+	if s.Status == task.Status && s.Status.Open() && task.Trouble == nil && time.Since(task.LookedAt) < t.PollInterval {
+		return task, nil // nothing to write
+	}
+	now, err := t.Ledger.Looked(ctx, task.ID, s, t.saveAt(s))
+	if err == nil && !now.Status.Open() {
+		t.Logger.InfoContext(ctx, "ended", "task", task.ID, "provider_task_id", task.ProviderTaskID, "status", now.Status)
+	}
+	return now, err
+}
+
+// misplaced records that the provider does not know a task that it should.
+func (t *Tracker) misplaced(ctx context.Context, task video.Task) (video.Task, error) {
+	now, err := t.Ledger.Looked(ctx, task.ID, video.Snapshot{Status: task.Status}, time.Time{}) // when it was asked
+	if err != nil {
+		return task, err
+	}
+	return now, t.Ledger.Troubled(ctx, task.ID, &video.Failure{
+		Code: "UnknownToProvider", Message: "the service does not know this task, although it is younger than 24 hours", Retryable: true,
+		Advice: "Check that key and region are those it was made with, and call get_task again.",
+	})
+}
+
+// confirm holds a task that was found in the list against what the provider tells of it. Only a success tells its prompt; one
+// that failed cost nothing, whoever's it was, and proves nothing.
+func (t *Tracker) confirm(ctx context.Context, task video.Task, s video.Snapshot) (video.Task, error) {
+	whole, err := t.Ledger.Task(ctx, task.ID)
+	switch {
+	case err != nil:
+		return task, err
+	case s.Status == video.Failed, s.Status == video.Canceled, s.Prompt != "" && !samePrompt(whole.Request.Prompt, s.Prompt):
+		return t.Ledger.Disowned(ctx, task.ID, task.ProviderTaskID)
+	case s.Prompt != "":
+		return t.Ledger.Bought(ctx, task.ID, task.ProviderTaskID, false)
+	}
+	return task, nil
+}
+
+// ask reads a task at the provider, when it is its turn.
+func (t *Tracker) ask(ctx context.Context, providerTaskID string) (video.Snapshot, error) {
+	if err := t.turn(ctx, "query"); err != nil {
+		return video.Snapshot{}, err
+	}
+	return t.Provider.Look(ctx, providerTaskID)
+}
+
+// saveAt is when a clip is to be saved: at once, never when there is none. Whether this process saves does not matter: others do.
+func (t *Tracker) saveAt(s video.Snapshot) time.Time {
+	if s.Status != video.Succeeded {
+		return time.Time{}
+	}
+	return time.Now()
+}
+
+func samePrompt(ours, theirs string) bool {
+	return strings.TrimSpace(ours) == strings.TrimSpace(theirs)
+}
