@@ -91,19 +91,21 @@ func (l *Ledger) glimpses(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		const most = 500 // parameters of one statement
+		now := map[string]int64{} // what nobody waits for any more is left out
+		const most = 500          // parameters of one statement
 		for ids := range slices.Chunk(l.watch.tasks(), most) {
 			// A look that fails is made up for by the next one.
 			_ = l.each(ctx, func(rows *sql.Rows) error {
 				var id string
 				var version int64
 				err := rows.Scan(&id, &version)
+				now[id] = version
 				if before, known := seen[id]; !known || before != version {
-					seen[id] = version
 					l.watch.wake(id)
 				}
 				return err
 			}, "SELECT id, version FROM r2v_task WHERE id IN ("+placeholders(1, len(ids))+")", ids...)
 		}
+		seen = now
 	}
 }
