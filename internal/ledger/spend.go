@@ -25,8 +25,8 @@ func (l *Ledger) tomorrow(now time.Time) time.Time {
 	return time.Date(y, m, d+1, 0, 0, 0, 0, l.Zone)
 }
 
-// reserved is what the clips since a moment cost, and may still cost. It is the asker's midnight: a process in another time
-// zone has its own day, and neither can spend what the other has.
+// reserved is what the clips since a moment cost, and may still cost. It is the asker's midnight: processes in
+// several time zones see the same spending, each since the beginning of its own day.
 const reserved = "SELECT CAST(COALESCE(SUM(reserved), 0) AS BIGINT) FROM r2v_task WHERE created_at >= $1 AND currency = $2"
 
 // checkBudget refuses an order whose highest estimate is more than the day has left. One that is more than a whole day has will

@@ -48,7 +48,7 @@ func (t *Tracker) Create(ctx context.Context, o video.Order) (video.Task, bool, 
 		return task, true, err
 	}
 	recorded := make(chan error, 1)
-	if !t.begin(func() { recorded <- t.buy(context.WithoutCancel(ctx), task, o.Request) }) {
+	if !t.begin(func() { recorded <- t.buy(context.WithoutCancel(ctx), task, o) }) {
 		recorded <- t.notBought(context.WithoutCancel(ctx), task, &video.Error{Charged: video.NotCharged, Failure: video.Failure{
 			Code: "Ending", Message: "the server is about to end", Advice: "Call again when it runs again.", Retryable: true,
 		}})
@@ -68,23 +68,28 @@ func (t *Tracker) Create(ctx context.Context, o video.Order) (video.Task, bool, 
 }
 
 // buy sends the create of a claimed task and records what became of it. Its error means that the record could not be made.
-func (t *Tracker) buy(ctx context.Context, task video.Task, r video.Request) error {
+func (t *Tracker) buy(ctx context.Context, task video.Task, o video.Order) error {
 	ctx, cancel := context.WithTimeout(ctx, createTimeout)
 	defer cancel()
 	defer t.keep(ctx, task)()
 	if failure := t.line(ctx, task); failure != nil {
 		return t.notBought(ctx, task, failure)
 	}
-	id, failure := t.create(ctx, r)
+	id, failure := t.create(ctx, o.Request)
 	ctx = context.WithoutCancel(ctx)
 	if failure != nil {
 		return t.notBought(ctx, task, failure)
 	}
-	t.Logger.InfoContext(ctx, "bought", "task", task.ID, "provider_task_id", id, "model", r.Model, "estimate", task.Estimate)
+	t.Logger.InfoContext(ctx, "bought", "task", task.ID, "provider_task_id", id, "model", o.Request.Model, "estimate", task.Estimate)
 	err := record(ctx, func() error {
 		_, err := t.Ledger.Bought(ctx, task.ID, id, false)
 		return err
 	})
+	if errors.Is(err, ledger.ErrNotFound) { // the ledger was taken away meanwhile: the next one has the purchase from its beginning
+		if again, claimed, e := t.Ledger.Claim(ctx, o); e == nil && claimed {
+			_, _ = t.Ledger.Bought(ctx, again.ID, id, false)
+		}
+	}
 	if err != nil {
 		// Whatever is in the way, a task that is paid for is followed.
 		_, _ = t.Ledger.Adopt(ctx, id, video.Snapshot{Status: video.Pending}, time.Time{})

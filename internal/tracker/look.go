@@ -2,7 +2,6 @@ package tracker
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"r2v-mcp/internal/video"
@@ -52,7 +51,7 @@ func (t *Tracker) confirm(ctx context.Context, task video.Task, s video.Snapshot
 	switch {
 	case err != nil:
 		return task, err
-	case s.Status == video.Failed, s.Status == video.Canceled, s.Prompt != "" && !samePrompt(whole.Request.Prompt, s.Prompt):
+	case s.Status == video.Failed, s.Status == video.Canceled, s.Status == video.Succeeded && !traitsIn(s).fits(&whole.Request):
 		return t.Ledger.Disowned(ctx, task.ID, task.ProviderTaskID)
 	case s.Prompt != "":
 		return t.Ledger.Bought(ctx, task.ID, task.ProviderTaskID, false)
@@ -74,8 +73,4 @@ func (t *Tracker) saveAt(s video.Snapshot) time.Time {
 		return time.Time{}
 	}
 	return time.Now()
-}
-
-func samePrompt(ours, theirs string) bool {
-	return strings.TrimSpace(ours) == strings.TrimSpace(theirs)
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -49,15 +50,12 @@ func (r *round) reconcile(ctx context.Context) error {
 			}
 		}
 		if id, ok := found[task.ID]; ok {
-			err = r.adopt(ctx, task, id)
+			err = errors.Join(err, r.adopt(ctx, task, id))
 		} else {
-			err = r.release(ctx, task, strangers)
-		}
-		if err != nil {
-			return err
+			err = errors.Join(err, r.release(ctx, task, strangers))
 		}
 	}
-	return nil
+	return errors.Join(err, r.keepUnclaimed(ctx, strangers, found))
 }
 
 // stranger is a task of the provider's that no purchase of this ledger is known to have made.
@@ -107,9 +105,7 @@ func (r *round) strangers(ctx context.Context) ([]stranger, error) {
 		if purchase || row.Status == video.Failed || row.Status == video.Canceled || !slices.ContainsFunc(r.doubts, s.possible) {
 			continue
 		}
-		if s.traits, err = r.traitsOf(ctx, row, &reads); err != nil {
-			return nil, err
-		}
+		s.traits = r.traitsOf(ctx, row, &reads)
 		if slices.ContainsFunc(r.doubts, s.possible) {
 			all = append(all, s)
 		}
@@ -122,35 +118,39 @@ func (s *stranger) possible(task video.Task) bool {
 	return s.Model == task.Request.Model && s.fits(&task.Request)
 }
 
-// traitsOf asks what a task was made from, once; the provider tells it when the clip is made.
-func (r *round) traitsOf(ctx context.Context, row provided, reads *int) (traits, error) {
+// traitsOf asks what a task was made from, once; the provider tells it when the clip is made. One that cannot be read has told
+// nothing yet.
+func (r *round) traitsOf(ctx context.Context, row provided, reads *int) traits {
 	r.mu.Lock()
 	known, ok := r.traits[row.ID]
 	r.mu.Unlock()
-	if ok || row.Status != video.Succeeded || *reads == mostStrangers {
-		return known, nil
-	}
-	if err := r.keepDuty(ctx); err != nil {
-		return traits{}, err
+	if ok || row.Status != video.Succeeded || *reads == mostStrangers || r.keepDuty(ctx) != nil {
+		return known
 	}
 	*reads++
 	s, err := r.ask(ctx, row.ID)
-	if err != nil {
-		return traits{}, err
-	}
-	if s.Prompt != "" {
-		known.prompt = digest(s.Prompt)
-	}
-	if s.Usage != nil {
-		known.seconds, known.sr = s.Usage.Output, s.Usage.SR
+	if err != nil || s.Status != video.Succeeded {
+		return traits{}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.traits == nil || len(r.traits) > 10_000 {
 		r.traits = map[string]traits{}
 	}
-	r.traits[row.ID] = known
-	return known, nil
+	r.traits[row.ID] = traitsIn(s)
+	return r.traits[row.ID]
+}
+
+// traitsIn are the traits that a finished task tells.
+func traitsIn(s video.Snapshot) traits {
+	var t traits
+	if s.Prompt != "" {
+		t.prompt = digest(s.Prompt)
+	}
+	if s.Usage != nil {
+		t.seconds, t.sr = s.Usage.Output, s.Usage.SR
+	}
+	return t
 }
 
 // plausible reports whether a purchase may have made a task: what it tells fits, and the service took it while the purchase was
@@ -240,6 +240,29 @@ func (r *round) adopt(ctx context.Context, task video.Task, providerTaskID strin
 	r.open = append(r.open, now)
 	_, err = r.look(ctx, now)
 	return err
+}
+
+// keepUnclaimed follows and saves the clips that one of several purchases must have made, when nobody can tell which: it is paid
+// for, and would be lost with its link.
+func (r *round) keepUnclaimed(ctx context.Context, strangers []stranger, found map[string]string) error {
+	taken := slices.Collect(maps.Values(found))
+	for _, s := range strangers {
+		owner := func(task video.Task) bool { return unknown(task) && r.plausible(&task, &s) }
+		old := r.now.Sub(s.SubmittedAt.Add(-r.skew)) > cmp.Or(r.Absence, ledger.Doubt)/3
+		if !s.told() || s.adopted || !old || slices.Contains(taken, s.ID) || !slices.ContainsFunc(r.doubts, owner) {
+			continue
+		}
+		snapshot, err := r.ask(ctx, s.ID)
+		if err != nil {
+			return err
+		}
+		task, err := r.Ledger.Adopt(ctx, s.ID, snapshot, r.saveAt(snapshot))
+		if err != nil {
+			return err
+		}
+		r.Logger.WarnContext(ctx, "a clip belongs to one of several purchases of unknown fate, and nobody can tell which; it is kept", "task", task.ID, "provider_task_id", s.ID)
+	}
+	return nil
 }
 
 // release sets a purchase free that is provably not there: long after it, by a whole list that has every task of ours and none

@@ -1,7 +1,6 @@
 package tracker
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -78,33 +77,40 @@ func (r *round) follow(ctx context.Context) error {
 		r.standAside(err)
 		return err
 	}
-	// What could not be read before must not keep the rest from being read.
-	slices.SortStableFunc(r.open, func(a, b video.Task) int { return cmp.Compare(rank(&a), rank(&b)) })
+	unread, err := r.note(ctx)
+	if err != nil {
+		return err
+	}
+	return errors.Join(r.readEach(ctx, unread), r.reconcile(ctx))
+}
+
+// readEach reads tasks one by one. What could not be read the last time comes last, and a service that fails is left alone for
+// a while: the next round begins with those that this one has not come to.
+func (r *round) readEach(ctx context.Context, tasks []video.Task) error {
+	slices.SortStableFunc(tasks, func(a, b video.Task) int { return a.LookedAt.Compare(b.LookedAt) })
 	var failure error
-	failed := 0 // in a row: what fails for one task may work for the next
-	for _, task := range r.open {
-		seen, err := r.see(ctx, task)
-		switch {
-		case err != nil:
-			failed++
-			failure = err
-			r.troubled(ctx, task.ID, err)
-		case seen:
-			failed = 0
+	failed, seen := 0, 0 // failed in a row: what fails for one task may work for the next
+	for _, task := range tasks {
+		err := r.keepDuty(ctx)
+		if err != nil {
+			return err
 		}
+		if _, err = r.look(ctx, task); err == nil {
+			seen++
+			failed = 0
+			continue
+		}
+		failed++
+		failure = err
+		r.troubled(ctx, task.ID, err)
 		if failed == mostFailures {
-			r.standAside(failure)
 			break
 		}
 	}
-	return errors.Join(failure, r.reconcile(ctx))
-}
-
-func rank(task *video.Task) int {
-	if task.Trouble != nil {
-		return 1
+	if failed > 0 && (seen == 0 || failed == mostFailures) {
+		r.standAside(failure)
 	}
-	return 0
+	return failure
 }
 
 // list reads the pages on which open tasks may be. Rows that are not of this ledger are kept for what is in doubt.
@@ -181,24 +187,22 @@ func (r *round) keepDuty(ctx context.Context) error {
 	return r.Ledger.Settle(ctx, sweep, r.kept.Add(r.Ledger.Lease))
 }
 
-// see takes note of what the list says of a task, and reads the task itself when it has ended, when few are open, and now and
-// then when the list has not got it. It reports whether the service was asked.
-func (r *round) see(ctx context.Context, task video.Task) (asked bool, err error) {
-	row, listed := r.listed[task.ProviderTaskID]
-	switch {
-	case listed && row.Status == task.Status && task.Trouble == nil:
-		return false, nil
-	case listed && row.Status.Open():
-		_, err := r.Ledger.Looked(ctx, task.ID, video.Snapshot{Status: row.Status, ScheduledAt: row.StartedAt}, time.Time{})
-		return false, err
-	case !listed && (len(r.open) > fewOpen || task.Trouble != nil) && time.Since(task.LookedAt) < r.PollInterval:
-		return false, nil
+// note takes note of what the list says of each task, and returns those that are to be read themselves: those that have ended,
+// all when few are open, and now and then those that the list has not got.
+func (r *round) note(ctx context.Context) (unread []video.Task, err error) {
+	for _, task := range r.open {
+		row, listed := r.listed[task.ProviderTaskID]
+		switch {
+		case listed && row.Status == task.Status && task.Trouble == nil:
+		case listed && row.Status.Open():
+			if _, err := r.Ledger.Looked(ctx, task.ID, video.Snapshot{Status: row.Status, ScheduledAt: row.StartedAt}, time.Time{}); err != nil {
+				return nil, err
+			}
+		case listed, len(r.open) <= fewOpen && task.Trouble == nil, time.Since(task.LookedAt) >= r.PollInterval:
+			unread = append(unread, task)
+		}
 	}
-	if err := r.keepDuty(ctx); err != nil {
-		return false, err
-	}
-	_, err = r.look(ctx, task)
-	return true, err
+	return unread, nil
 }
 
 // nextSweep is the earliest time at which something is worth looking at again.
