@@ -15,9 +15,8 @@ import (
 // followed is a task that track waits for.
 type followed struct {
 	video.Task
-	shown     string    // what was last said of it
-	refused   time.Time // since when the service has refused to tell of it
-	elsewhere bool      // bought at another service than this process reaches
+	shown     string // what was last said of it
+	elsewhere bool   // bought at another service than this process reaches
 }
 
 // following is one run of track.
@@ -25,6 +24,7 @@ type following struct {
 	follower *tracker.Tracker
 	view     *view
 	patience time.Duration // how long a refused key is waited for to be taken after all
+	refused  time.Time     // since when it has been refused
 	tasks    []*followed   // oldest first
 }
 
@@ -129,31 +129,22 @@ func (f *following) look(ctx context.Context) error {
 			return err
 		}
 		t.Task = now
-		if t.Trouble == nil || t.Trouble.Retryable {
-			t.refused = time.Time{}
-		} else if t.refused.IsZero() {
-			t.refused = time.Now()
-		}
 	}
 	return f.addOpen(ctx)
 }
 
 // shutOut is the service's refusal to tell anything to this process, such as that of a wrong key: nothing comes of waiting.
 func (f *following) shutOut() error {
-	var reason *video.Failure
-	for _, t := range f.tasks {
-		if !f.unfinished(t) {
-			continue
-		}
-		if t.refused.IsZero() || time.Since(t.refused) < f.patience {
-			return nil
-		}
-		reason = t.Trouble
+	refusal := f.follower.Refused()
+	switch {
+	case refusal == nil:
+		f.refused = time.Time{}
+	case f.refused.IsZero():
+		f.refused = time.Now()
+	case time.Since(f.refused) >= f.patience:
+		return refusal
 	}
-	if reason == nil {
-		return nil
-	}
-	return &video.Error{Charged: video.NotCharged, Failure: *reason}
+	return nil
 }
 
 // state says in a word or two how a task stands.

@@ -18,7 +18,7 @@ import (
 const (
 	// heapGrowth is by how many percent the heap may grow before it is collected, once a server has started: it runs all day
 	// beside others, and memory is worth more there than a few milliseconds of computing in a minute.
-	heapGrowth = 30
+	heapGrowth = 20
 	// started is when a client has got its list of tools.
 	started = time.Second
 	// longestPurchase is how long a call waits for its purchase where R2V_MAX_WAIT does not say less: clients give up at 60 s.

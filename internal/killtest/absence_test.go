@@ -95,7 +95,7 @@ func TestALateFindingDoesNotEndTheNextClaim(t *testing.T) {
 		}
 		bought := s.order(prompt, "wan2.6-r2v-flash", "character1 waves [[fault:drop-after]]")
 		lost := s.order(prompt, "wan2.6-r2v", "character1 dances [[fault:drop-before x1]]")
-		time.Sleep(3 * time.Second)
+		time.Sleep(16 * time.Second)
 		s.delay(slow, late{get: 10 * time.Second})
 		var working sync.WaitGroup
 		working.Go(func() { slow.Round(t.Context()) }) // it has its list, and looks at what it found before it goes on

@@ -15,6 +15,9 @@ import (
 // its holder.
 const sweep = "sweep"
 
+// manyListed is how many rows of the list are worth giving their memory back after a sweep.
+const manyListed = 300
+
 // complainEvery is how often an outage is worth a line in the log.
 const complainEvery = 10 * time.Minute
 
@@ -154,8 +157,16 @@ func (t *Tracker) sweep(ctx context.Context) (time.Time, error) {
 	r.raise(ctx)
 	failure := r.follow(ctx)
 	at = r.nextSweep(ctx)
+	if len(r.listed) > manyListed {
+		r.listed = nil
+		debug.FreeOSMemory() // it is seconds until the next sweep, and the machine is not ours alone
+	}
 	if failure != nil {
 		at = time.Now().Add(t.PollInterval)
+	} else {
+		t.mu.Lock()
+		t.refusal = nil
+		t.mu.Unlock()
 	}
 	return at, errors.Join(failure, t.Ledger.Settle(context.WithoutCancel(ctx), sweep, at))
 }
@@ -185,6 +196,13 @@ func (t *Tracker) standAside(err error) {
 		return
 	}
 	t.mu.Lock()
-	t.aside = time.Now().Add(4 * t.PollInterval)
-	t.mu.Unlock()
+	defer t.mu.Unlock()
+	t.aside, t.refusal = time.Now().Add(4*t.PollInterval), err
+}
+
+// Refused is what the service refuses this process with, such as that of a wrong key; nil when it does not.
+func (t *Tracker) Refused() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.refusal
 }

@@ -36,14 +36,15 @@ type Tracker struct {
 	Absence      time.Duration // how long an order of unknown fate is looked for in vain before it was not bought; 0 is [ledger.Doubt]
 	Logger       *slog.Logger  // a line for each purchase and each end, without prompt, link or key
 
-	mu     sync.Mutex // for what is below
-	ending bool       // no work begins once its end is waited for
-	work   sync.WaitGroup
-	nudged chan struct{}        // something is to be done at once
-	traits map[string]traits    // of tasks that may be purchases of unknown fate
-	saving map[string]bool      // tasks whose clips this process is saving
-	warned map[string]time.Time // tasks that were raised loudly
-	aside  time.Time            // until then this process looks at nothing: its key is refused
+	mu      sync.Mutex // for what is below
+	ending  bool       // no work begins once its end is waited for
+	work    sync.WaitGroup
+	nudged  chan struct{}        // something is to be done at once
+	traits  map[string]traits    // of tasks that may be purchases of unknown fate
+	saving  map[string]bool      // tasks whose clips this process is saving
+	warned  map[string]time.Time // tasks that were raised loudly
+	aside   time.Time            // until then this process looks at nothing: its key is refused
+	refusal error                // what the service refused this process with the last time, nil when it did not
 
 	complained time.Time // when an outage was last told
 }

@@ -37,7 +37,7 @@ CREATE UNIQUE INDEX r2v_task_provider ON r2v_task (provider_task_id);
 CREATE INDEX r2v_task_fingerprint ON r2v_task (fingerprint, created_at);
 CREATE INDEX r2v_task_created ON r2v_task (created_at, id);
 CREATE INDEX r2v_task_due ON r2v_task (due_at) WHERE due_at IS NOT NULL;
-CREATE INDEX r2v_task_open ON r2v_task (upstream) WHERE status IN ('PENDING', 'RUNNING', 'UNKNOWN');
+CREATE INDEX r2v_task_open ON r2v_task (upstream, created_at) WHERE status IN ('PENDING', 'RUNNING', 'UNKNOWN');
 CREATE INDEX r2v_task_usual ON r2v_task (model, ended_at) WHERE status = 'SUCCEEDED';
 -- Ids that were given out for a task that turned out to be another one's.
 CREATE TABLE r2v_alias (
