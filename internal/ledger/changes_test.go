@@ -56,7 +56,7 @@ func purchases() map[string]func(t *testing.T, l *ledger.Ledger) {
 			require.NoError(t, err)
 			_, err = l.NotBought(t.Context(), first, &video.Error{Charged: video.NotCharged})
 			require.NoError(t, err)
-			time.Sleep(time.Second)
+			pass(time.Second)
 			second, claimed, err := l.Claim(t.Context(), order("a", "k"))
 			require.NoError(t, err)
 			require.True(t, claimed)
@@ -279,7 +279,7 @@ func saves() map[string]func(t *testing.T, l *ledger.Ledger) {
 				return ids(tasks)
 			}
 			made("dead", "https://media.example/dead")
-			time.Sleep(video.Lifetime + 2*time.Hour)
+			pass(video.Lifetime + 2*time.Hour)
 			linked, linkless := made("linked", "https://media.example/a"), made("linkless", "")
 			require.Equal(t, []string{linkless}, toSave(false))
 			require.ElementsMatch(t, []string{linked, linkless}, toSave(true), "nobody tries a link that is long dead")

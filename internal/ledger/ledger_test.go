@@ -75,6 +75,9 @@ func code(err error) string {
 	return ""
 }
 
+// pass lets time go by. Every rule runs in a testing/synctest bubble, where that takes none.
+func pass(d time.Duration) { time.Sleep(d) }
+
 func order(prompt, key string) video.Order {
 	cost := video.Cost{Low: decimal.RequireFromString("0.3"), High: decimal.RequireFromString("0.4"), PerSecond: decimal.RequireFromString("0.1"), Currency: "USD"}
 	return video.Order{Request: video.Request{Model: "wan2.7-r2v", Prompt: prompt}, Estimate: cost, Fingerprint: prompt, IdempotencyKey: key}

@@ -44,12 +44,12 @@ func lists() map[string]func(t *testing.T, l *ledger.Ledger) {
 				require.NoError(t, err)
 				old = append(old, task.ID)
 				if i%5 != 0 { // some have the same time
-					time.Sleep(time.Microsecond)
+					pass(time.Microsecond)
 				}
 			}
 			added := 0
 			got := pages(t, l, video.Filter{Limit: 5}, func() {
-				time.Sleep(time.Microsecond)
+				pass(time.Microsecond)
 				added++
 				bought(t, l, order("new", "new"+strconv.Itoa(added)), "new"+strconv.Itoa(added))
 			})
@@ -115,11 +115,11 @@ func watches() map[string]func(t *testing.T, l *ledger.Ledger) {
 			other := beside(t, l, nil)
 			changed, stop := l.Watch(t.Context(), task.ID)
 			defer stop()
-			time.Sleep(time.Second)
+			pass(time.Second)
 			for len(changed) > 0 {
 				<-changed // the first look
 			}
-			time.Sleep(time.Second)
+			pass(time.Second)
 			require.Empty(t, changed, "nothing has changed")
 			_, err = other.Bought(t.Context(), task.ID, "theirs", false)
 			require.NoError(t, err)

@@ -22,7 +22,7 @@ func duties() map[string]func(t *testing.T, l *ledger.Ledger) {
 			var wait sync.WaitGroup
 			for i := range 60 {
 				wait.Go(func() {
-					time.Sleep(time.Duration(i%7) * 123 * time.Microsecond)
+					pass(time.Duration(i%7) * 123 * time.Microsecond)
 					now := time.Now()
 					after, err := []*ledger.Ledger{l, other}[i%2].Turn(t.Context(), "query", every)
 					mu.Lock()
@@ -49,7 +49,7 @@ func duties() map[string]func(t *testing.T, l *ledger.Ledger) {
 			require.Zero(t, turn("query"))
 			require.Zero(t, turn("list"))
 			require.Equal(t, time.Second, turn("query"))
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			require.Zero(t, turn("query"))
 			require.Equal(t, time.Second, turn("query"))
 			elsewhere, err := beside(t, l, func(o *ledger.Options) { o.Upstream = "elsewhere" }).Turn(t.Context(), "query", time.Second)
@@ -68,11 +68,11 @@ func duties() map[string]func(t *testing.T, l *ledger.Ledger) {
 				return l.Seize(t.Context(), "sweep", time.Now().Add(time.Minute))
 			}
 			one(t, l, seize)
-			time.Sleep(time.Minute - time.Second)
+			pass(time.Minute - time.Second)
 			seized, err := seize(l)
 			require.NoError(t, err)
 			require.False(t, seized)
-			time.Sleep(time.Second)
+			pass(time.Second)
 			one(t, l, seize)
 		},
 		"a duty is due when its holder says, or sooner when somebody is in a hurry": func(t *testing.T, l *ledger.Ledger) {

@@ -82,7 +82,7 @@ func work() map[string]func(t *testing.T, l *ledger.Ledger) {
 			var want []string
 			for i := range 3 {
 				want = append(want, bought(t, l, order(strconv.Itoa(i), ""), strconv.Itoa(i)).ID)
-				time.Sleep(time.Millisecond)
+				pass(time.Millisecond)
 			}
 			_, err := l.Looked(t.Context(), want[1], video.Snapshot{Status: video.Running}, time.Time{})
 			require.NoError(t, err)
@@ -105,7 +105,7 @@ func work() map[string]func(t *testing.T, l *ledger.Ledger) {
 			require.NoError(t, err)
 			_, err = l.NotBought(t.Context(), first, &video.Error{Charged: video.ChargedUnknown})
 			require.NoError(t, err)
-			time.Sleep(time.Hour)
+			pass(time.Hour)
 			second, _, err := l.Claim(t.Context(), order("b", "b"))
 			require.NoError(t, err)
 			refused, _, err := l.Claim(t.Context(), order("c", "c"))
@@ -119,7 +119,7 @@ func work() map[string]func(t *testing.T, l *ledger.Ledger) {
 				if want != nil {
 					require.NotEmpty(t, doubts[0].Request.Prompt)
 				}
-				time.Sleep(video.Lifetime - time.Hour)
+				pass(video.Lifetime - time.Hour)
 			}
 		},
 		"a purchase belongs to the account it was made with": func(t *testing.T, l *ledger.Ledger) {
@@ -169,15 +169,15 @@ func shifts() map[string]func(t *testing.T, l *ledger.Ledger) {
 			next, err := l.NextDue(t.Context(), true)
 			require.NoError(t, err)
 			require.Equal(t, time.Second, time.Until(next))
-			time.Sleep(time.Second)
+			pass(time.Second)
 			require.Equal(t, due[:2], toSave(2), "the most urgent first")
 			one(t, l, func(l *ledger.Ledger) (bool, error) { return l.Take(t.Context(), due[0], time.Now().Add(time.Minute)) })
 			require.Equal(t, due[1:], toSave(5))
-			time.Sleep(59 * time.Second)
+			pass(59 * time.Second)
 			keep(t, l, due[0], time.Minute)
-			time.Sleep(time.Minute - time.Second)
+			pass(time.Minute - time.Second)
 			require.NotContains(t, toSave(5), due[0])
-			time.Sleep(time.Second)
+			pass(time.Second)
 			require.Contains(t, toSave(5), due[0], "its taker gave no more sign of life")
 			_, err = l.Saved(t.Context(), due[0], "a.mp4", nil, time.Time{})
 			require.NoError(t, err)
@@ -214,12 +214,12 @@ func shifts() map[string]func(t *testing.T, l *ledger.Ledger) {
 				require.NoError(t, err)
 				return task.Status
 			}
-			time.Sleep(29 * time.Second)
+			pass(29 * time.Second)
 			require.Equal(t, video.Pending, interrupted())
 			keep(t, l, task.ID, 30*time.Second)
-			time.Sleep(29 * time.Second)
+			pass(29 * time.Second)
 			require.Equal(t, video.Pending, interrupted())
-			time.Sleep(time.Second)
+			pass(time.Second)
 			require.Equal(t, video.Unknown, interrupted())
 			future, _, err := l.Claim(t.Context(), order("b", ""))
 			require.NoError(t, err)
