@@ -128,7 +128,7 @@ func listBytes(tb testing.TB, line []byte) int {
 		} `json:"result"`
 	}
 	require.NoError(tb, json.Unmarshal(line, &answer))
-	require.Len(tb, answer.Result.Tools, 5)
+	require.NotEmpty(tb, answer.Result.Tools)
 	total := 0
 	for _, tool := range answer.Result.Tools {
 		require.NotEmpty(tb, tool.InputSchema)
