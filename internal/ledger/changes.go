@@ -181,10 +181,11 @@ func (l *Ledger) Disowned(ctx context.Context, id, providerTaskID string) (video
 }
 
 // Troubled records why the newest state of a task could not be had, nil when it could again; without an id, of all that are
-// open. A refusal for good, such as that of a key, concerns those alone that were bought with the same account.
+// open. A refusal for good, such as that of a key, is told of those alone that were bought with the same account; that the
+// others were asked for is kept as well.
 func (l *Ledger) Troubled(ctx context.Context, id string, trouble *video.Failure) error {
-	_, err := l.changeMany(ctx, `UPDATE r2v_task SET trouble = $2, looked_at = CASE WHEN id = $3 THEN CAST($4 AS BIGINT) ELSE looked_at END, version = version + 1
-		WHERE upstream = $1 AND (trouble <> $2 OR id = $3) AND status IN ('PENDING', 'RUNNING', 'UNKNOWN') AND (id = $3 OR $3 = '') AND (account = $5 OR $6 = 1)`,
+	_, err := l.changeMany(ctx, `UPDATE r2v_task SET trouble = CASE WHEN account = $5 OR $6 = 1 THEN CAST($2 AS TEXT) ELSE trouble END, looked_at = CASE WHEN id = $3 THEN CAST($4 AS BIGINT) ELSE looked_at END, version = version + 1
+		WHERE upstream = $1 AND status IN ('PENDING', 'RUNNING', 'UNKNOWN') AND (id = $3 OR $3 = '' AND trouble <> $2 AND (account = $5 OR $6 = 1))`,
 		pack(trouble), id, micros(time.Now()), l.Account, flag(trouble == nil || trouble.Retryable))
 	return err
 }

@@ -18,7 +18,7 @@ func (l *Ledger) Turn(ctx context.Context, line string, every time.Duration) (ti
 	err = db.QueryRowContext(ctx, `INSERT INTO r2v_turn (name, at) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE
 		SET at = (CASE WHEN r2v_turn.at < $3 OR r2v_turn.at > $5 THEN $3 ELSE r2v_turn.at END) + $4 RETURNING at`,
 		line+" "+l.Upstream, micros(now.Add(every)), micros(now), every.Microseconds(), micros(now.Add(farAhead))).Scan(&after)
-	return time.UnixMicro(after).Add(-every).Sub(now), l.explain(err)
+	return time.Until(time.UnixMicro(after).Add(-every)), l.explain(err) // not from when it was asked: the answer may have taken a while
 }
 
 // Seize gives a duty that all processes of the ledger share to one of them until then, if it is due and nobody has it.

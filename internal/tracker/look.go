@@ -51,7 +51,7 @@ func (t *Tracker) confirm(ctx context.Context, task video.Task, s video.Snapshot
 	switch {
 	case err != nil:
 		return task, err
-	case s.Status == video.Failed, s.Status == video.Canceled, s.Status == video.Succeeded && !traitsIn(s).fits(&whole.Request):
+	case s.Status == video.Failed, s.Status == video.Canceled, !traitsIn(s).fits(&whole.Request):
 		return t.Ledger.Disowned(ctx, task.ID, task.ProviderTaskID)
 	case s.Prompt != "":
 		return t.Ledger.Bought(ctx, task.ID, task.ProviderTaskID, false)

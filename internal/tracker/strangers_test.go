@@ -51,11 +51,13 @@ func TestRefusedIDsAndAnOutageHoldUpNothing(t *testing.T) {
 			return 0, ""
 		}})
 		for i := range 3 {
+			tr.Ledger.Account = fmt.Sprintf("another %d", i)
 			task, _, err := tr.Ledger.Claim(t.Context(), order(t, fmt.Sprintf("Image 1 of another account %d", i)))
 			require.NoError(t, err)
 			_, err = tr.Ledger.Bought(t.Context(), task.ID, fmt.Sprintf("not-ours-%d", i), false)
 			require.NoError(t, err)
 		}
+		tr.Ledger.Account = "ours"
 		var ids []string
 		for i := range 4 {
 			task, _, err := tr.Create(t.Context(), order(t, fmt.Sprintf("Image 1 waves %d", i)))
@@ -180,5 +182,25 @@ func TestABadKeyOfOneProcessIsNotToldOfTheTasksOfAnother(t *testing.T) {
 		require.Equal(t, video.Succeeded, task.Status)
 		require.Less(t, time.Since(task.EndedAt), 30*time.Second)
 		require.LessOrEqual(t, counted(t, refused, "get"), 4, "it stands aside")
+	})
+}
+
+func TestAPromptThatIsToldEarlyIsBelieved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr, sim := follow(t)
+		task := doubted(t, tr, "Image 1 waves [[fault:drop-before]]")
+		stranger, err := tr.Provider.Create(t.Context(), order(t, "Image 1 is a stranger").Request)
+		require.NoError(t, err)
+		tr.Provider = providerOver(t, instead{inMemory{sim}, func(path string) (int, string) {
+			if strings.HasSuffix(path, stranger) {
+				return http.StatusOK, fmt.Sprintf(`{"request_id":"r","output":{"task_id":%q,"task_status":"RUNNING","orig_prompt":"Image 1 is a stranger"}}`, stranger)
+			}
+			return 0, ""
+		}})
+		time.Sleep(30 * time.Second)
+		task, err = tr.Wait(t.Context(), task.ID, 0)
+		require.NoError(t, err)
+		require.Equal(t, video.Unknown, task.Status)
+		require.Empty(t, task.ProviderTaskID)
 	})
 }
