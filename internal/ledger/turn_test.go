@@ -23,12 +23,12 @@ func duties() map[string]func(t *testing.T, l *ledger.Ledger) {
 			for i := range 60 {
 				wait.Go(func() {
 					pass(time.Duration(i%7) * 123 * time.Microsecond)
-					now := time.Now()
 					after, err := []*ledger.Ledger{l, other}[i%2].Turn(t.Context(), "query", every)
+					place := time.Now().Add(after) // the wait begins with the answer, however long that took
 					mu.Lock()
 					defer mu.Unlock()
 					if err == nil {
-						places = append(places, now.Add(after))
+						places = append(places, place)
 					}
 				})
 			}

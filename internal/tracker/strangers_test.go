@@ -187,7 +187,8 @@ func TestABadKeyOfOneProcessIsNotToldOfTheTasksOfAnother(t *testing.T) {
 
 func TestAPromptThatIsToldEarlyIsBelieved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tr, sim := follow(t)
+		sim := simulator.New(simulator.Options{})
+		tr := onLedger(t, filepath.Join(t.TempDir(), "ledger.db"), sim)
 		task := doubted(t, tr, "Image 1 waves [[fault:drop-before]]")
 		stranger, err := tr.Provider.Create(t.Context(), order(t, "Image 1 is a stranger").Request)
 		require.NoError(t, err)
@@ -197,6 +198,7 @@ func TestAPromptThatIsToldEarlyIsBelieved(t *testing.T) {
 			}
 			return 0, ""
 		}})
+		run(t, tr)
 		time.Sleep(30 * time.Second)
 		task, err = tr.Wait(t.Context(), task.ID, 0)
 		require.NoError(t, err)
