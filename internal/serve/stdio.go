@@ -34,7 +34,7 @@ func Stdio(ctx context.Context, s *server.MCPServer, in io.Reader, out io.Writer
 	} {
 		option(stdio)
 	}
-	err := stdio.Listen(ctx, in, out)
+	err := stdio.Listen(ctx, in, rootsWriter{out})
 	if ctx.Err() != nil {
 		return nil // asked to stop
 	}
