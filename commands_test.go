@@ -77,7 +77,7 @@ func TestTryTellsWhatIsWrong(t *testing.T) {
 func TestLiveAsksBeforeItSpends(t *testing.T) {
 	t.Parallel()
 	s := newService(t, 600)
-	args := []string{"try", "--live", "--prompt", "Image 1 waves", "--reference", "https://media.example/a.png", "--resolution", "720P"}
+	args := []string{"try", "--live", "--prompt", "Image 1 waves", "--reference", picture, "--resolution", "720P"}
 	for _, input := range []string{"", "n\n", "\n", "yes please\n"} {
 		stdout, stderr, err := command(t, s.env(t.TempDir()), input, args...)
 		require.Error(t, err)

@@ -21,6 +21,7 @@ import (
 
 	"r2v-mcp/dashscope"
 	"r2v-mcp/internal/egress"
+	"r2v-mcp/internal/local"
 	"r2v-mcp/internal/video"
 )
 
@@ -39,10 +40,14 @@ type Config struct {
 	MaxWait         time.Duration `env:"R2V_MAX_WAIT, default=50s" desc:"how long get_task (wait_seconds) and generate_r2v (at most 40 s) hold a call"`
 	PollInterval    time.Duration `env:"R2V_POLL_INTERVAL, default=15s" desc:"how often an open task is looked at upstream"`
 	EgressAllow     []string      `env:"R2V_EGRESS_ALLOW" desc:"CIDR prefixes or hosts that may be reached although not public, separated by commas" shown:"none"`
+	EgressProxy     string        `env:"R2V_EGRESS_PROXY" desc:"http://, https:// or socks5:// proxy to foreign addresses; the usual proxy variables are not read" shown:"none"`
+	FileRoots       string        `env:"R2V_FILE_ROOTS" desc:"folders whose files may be references, separated as in PATH; off for none" shown:"the client's roots, else the working folder"`
 	PricesFile      string        `env:"R2V_PRICES_FILE" desc:"a catalogue of models and prices to use instead" shown:"built in"`
 	LogLevel        string        `env:"R2V_LOG_LEVEL, default=info" desc:"debug, info, warn or error; logs go to stderr"`
 
 	perTask, perDay *decimal.Decimal // the budgets, nil for none
+	fileRoots       []string         // FileRoots
+	home            string           // the user's folder, empty where nobody is at home
 	level           slog.Level       // LogLevel
 }
 
@@ -103,6 +108,9 @@ func (c *Config) fill(env map[string]string) {
 	}
 	if c.BaseURL == "" {
 		c.BaseURL, _ = dashscope.BaseURL(c.Region)
+	}
+	if c.home = env["HOME"]; runtime.GOOS == "windows" {
+		c.home = env["USERPROFILE"]
 	}
 	if c.DataDir == "" {
 		if c.DataDir = userDataDir(env); c.DataDir != "" && c.Region == "simulator" {
@@ -169,9 +177,7 @@ func (c *Config) verify(catalogue *video.Catalogue) error {
 	if c.Region == "simulator" && len(c.egressAllow()) == len(c.EgressAllow) {
 		bad("DASHSCOPE_REGION", "simulator is on this machine, and %s is not", c.BaseURL)
 	}
-	if _, err := egress.NewClient(c.egressAllow()); err != nil {
-		bad("R2V_EGRESS_ALLOW", "%v", err)
-	}
+	c.verifyReach(bad)
 	for name, b := range map[string]struct {
 		text string
 		into **decimal.Decimal
@@ -207,6 +213,20 @@ func (c *Config) verify(catalogue *video.Catalogue) error {
 	return errors.Join(errs...)
 }
 
+// verifyReach checks which addresses and files may be reached.
+func (c *Config) verifyReach(bad func(name, format string, args ...any)) {
+	if _, err := egress.NewClient(egress.Settings{Allow: c.egressAllow()}); err != nil {
+		bad("R2V_EGRESS_ALLOW", "%v", err)
+	}
+	if _, err := egress.NewClient(egress.Settings{Proxy: c.EgressProxy}); err != nil {
+		bad("R2V_EGRESS_PROXY", "%v", err)
+	}
+	var err error
+	if c.fileRoots, err = local.Roots(c.FileRoots, c.home); err != nil {
+		bad("R2V_FILE_ROOTS", "%v", err)
+	}
+}
+
 // amount reads an amount of money, nothing for an empty text.
 func amount(text string, into **decimal.Decimal) error {
 	if text == "" {
@@ -231,6 +251,10 @@ func (c *Config) egressAllow() []string {
 		return append(slices.Clone(c.EgressAllow), u.Host)
 	}
 	return c.EgressAllow
+}
+
+func (c *Config) egress() egress.Settings {
+	return egress.Settings{Allow: c.egressAllow(), Proxy: c.EgressProxy}
 }
 
 // userDataDir is where the operating system wants a user's data, empty where nobody is at home. os has only folders for

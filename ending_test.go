@@ -40,7 +40,7 @@ func TestAPurchaseUnderWayOutlivesTheConversation(t *testing.T) {
 			defer upstream.Close()
 			p := greeted(t, (&service{Server: upstream}).env(t.TempDir())...)
 			p.send(`{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"generate_r2v","arguments":` +
-				`{"prompt":"Image 1 waves","references":["https://media.example/a.png"]}}}`)
+				`{"prompt":"Image 1 waves","references":["` + picture + `"]}}}`)
 			<-arrived
 			end(t, p)
 			close(release)

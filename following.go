@@ -39,7 +39,7 @@ func (f *following) begin(ctx context.Context) error {
 		return err
 	}
 	const page = 500
-	horizon := time.Now().Add(-2*video.Lifetime - time.Hour) // links of older tasks are dead
+	horizon := time.Now().Add(-video.Lifetime - ledger.LinkLife) // links of older tasks are dead
 	for filter := (video.Filter{Limit: page}); ; {
 		tasks, next, err := f.follower.Ledger.List(ctx, filter)
 		if err != nil {
@@ -47,13 +47,14 @@ func (f *following) begin(ctx context.Context) error {
 		}
 		for i := range tasks {
 			t := &followed{Task: tasks[i]}
-			waited := (t.Status.Open() || t.Status == video.Unknown && t.ProviderTaskID == "") && time.Now().Before(t.ExpiresAt())
+			waited := (t.Status.Open() || t.InDoubt()) && time.Now().Before(t.ExpiresAt())
 			switch {
 			case f.knows(t.ID):
 			case waited: // not among those that this process may follow
 				t.elsewhere = true
 				f.add(t)
-			case f.unfinished(t):
+			case f.unfinished(t): // a clip that is to be saved, by those who reach its service
+				t.elsewhere = t.Upstream != f.follower.Ledger.Upstream
 				f.add(t)
 			}
 		}
@@ -104,18 +105,7 @@ func (f *following) open() int {
 
 // unfinished reports whether more is to become of a task by itself.
 func (f *following) unfinished(t *followed) bool {
-	now := time.Now()
-	switch {
-	case t.elsewhere:
-		return false
-	case t.Status.Open() && t.ProviderTaskID != "":
-		return true // the service will tell, if only that it has forgotten it
-	case t.Status.Open(), t.Status == video.Unknown && t.ProviderTaskID == "", t.Linkless():
-		return now.Before(t.ExpiresAt())
-	case t.Status != video.Succeeded || t.SavedTo != "" || t.SaveError != "" || f.follower.Saver == nil:
-		return false
-	}
-	return now.Before(t.VideoURLExpiresAt())
+	return !t.elsewhere && f.follower.Unfinished(&t.Task)
 }
 
 // look reads from the ledger how tasks go on, and which are new.
@@ -150,7 +140,7 @@ func (f *following) shutOut() error {
 // state says in a word or two how a task stands.
 func (f *following) state(t *followed) string {
 	switch {
-	case t.Status == video.Unknown && t.ProviderTaskID == "" && f.unfinished(t):
+	case t.InDoubt() && f.unfinished(t):
 		words := "in doubt: the service is searched for it"
 		if until := t.CreatedAt.Add(cmp.Or(f.follower.Absence, ledger.Doubt)); time.Now().Before(until) {
 			words += ", until " + until.Local().Format("15:04")

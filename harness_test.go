@@ -81,9 +81,12 @@ func (p *process) kill() {
 	_ = p.cmd.Wait() // it says that it was killed
 }
 
+// picture is a black one of 240 pixels a side, inside the request: nobody has to fetch it.
+const picture = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAPAAAADwAQAAAAAWLtQ/AAAAHklEQVR42u3BAQ0AAADCoPdPbQ8HFAAAAAAAAMCnAR0QAAFQm+8DAAAAAElFTkSuQmCC"
+
 // waving is a request that costs 0.40.
 func waving(prompt string) map[string]any {
-	return map[string]any{"prompt": "Image 1 waves " + prompt, "duration": 4, "resolution": "720P", "references": []any{"https://media.example/a.png"}}
+	return map[string]any{"prompt": "Image 1 waves " + prompt, "duration": 4, "resolution": "720P", "references": []any{picture}}
 }
 
 // exitOf is the code with which a command has ended.

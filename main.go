@@ -18,6 +18,7 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/spf13/cobra"
 
+	"r2v-mcp/internal/preflight"
 	"r2v-mcp/internal/serve"
 	"r2v-mcp/tools"
 )
@@ -93,17 +94,20 @@ func (p *program) stdio(cmd *cobra.Command, _ []string) error {
 		return err
 	}
 	defer l.close()
+	media := &preflight.Preflight{Client: l.door, Uploads: l.uploads}
 	set := &tools.Set{
-		Catalogue: catalogue, Region: cfg.Region, Tasks: l.tasks, BudgetPerTask: cfg.perTask,
+		Catalogue: catalogue, Region: cfg.Region, Tasks: l.tasks, Media: media, BudgetPerTask: cfg.perTask,
 		MaxWait: cfg.MaxWait, PollInterval: cfg.PollInterval, Saves: l.tasks.Saver != nil,
 	}
 	all, err := set.All()
 	if err != nil {
 		return err
 	}
+	srv := serve.NewServer(version, set.Instructions(), all)
+	media.Folders = cfg.folders(serve.ClientRoots(srv))
 	defer l.follow(cmd.Context())()
 	warnings := slog.NewLogLogger(l.logger.Handler(), slog.LevelWarn)
-	return serve.Stdio(cmd.Context(), serve.NewServer(version, set.Instructions(), all), p.stdin, p.stdout, warnings)
+	return serve.Stdio(cmd.Context(), srv, p.stdin, p.stdout, warnings)
 }
 
 func (p *program) version(cmd *cobra.Command, _ []string) error {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"r2v-mcp/internal/egress"
 	"r2v-mcp/internal/simulator"
 )
 
@@ -70,6 +71,10 @@ func startSimulator(ctx context.Context, addr string, o simulator.Options) (*run
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		return nil, fmt.Errorf("--addr: %s is not a loopback address; use 127.0.0.1, [::1] or localhost", addr)
+	}
+	o.Client, err = egress.NewClient(egress.Settings{Allow: []string{"127.0.0.0/8", "::1/128"}}) // what is served beside it is read as well
+	if err != nil {
+		return nil, err
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {

@@ -23,7 +23,7 @@ const (
 	mostTimesBare    = 1.6 // from the start to the tools' list, against a server of the same library that does nothing
 	mostPeakBytes    = 17_000_000
 	mostBinaryBytes  = 17_000_000
-	mostListBytes    = 4_400 // name, description and input schema of all tools, as every request to a model carries them
+	mostListBytes    = 4_332 // name, description and input schema of all tools, as every request to a model carries them
 	mostEstimateTime = time.Millisecond
 	mostForLedger    = 3 * time.Millisecond // of the start, for a ledger of 10,000 tasks
 )
@@ -172,7 +172,7 @@ func TestStartingListingAndEstimatingWriteNoFile(t *testing.T) {
 
 func estimateLine(id int) string {
 	return fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"estimate_cost","arguments":{`+
-		`"prompt":"Video 1 waves at Image 1","duration":5,"references":[{"url":"https://example.com/a.mp4","duration_seconds":4},{"url":"https://example.com/b.png"}]}}}`, id)
+		`"prompt":"Video 1 waves at Image 1","duration":5,"references":[{"url":"oss://a/a.mp4","duration_seconds":4},{"url":"`+picture+`"}]}}}`, id)
 }
 
 // estimates asks for a price again and again and returns how long each answer took.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -106,23 +107,15 @@ func readReport(ctx context.Context, l *ledger.Ledger, f video.Filter, currency 
 
 // latest returns the filter's limit of tasks, newest first, all for 0, and how many there are in all.
 func latest(ctx context.Context, l *ledger.Ledger, f video.Filter) (tasks []video.Task, total int, err error) {
-	limit := f.Limit
-	f.Limit = 500
-	for {
-		page, next, err := l.List(ctx, f)
-		if err != nil {
-			return nil, 0, err
-		}
-		total += len(page)
-		if limit > 0 {
-			page = page[:min(len(page), limit-len(tasks))]
-		}
-		tasks = append(tasks, page...)
-		if next == "" {
-			return tasks, total, nil
-		}
-		f.Cursor = next
+	if f.Limit == 0 {
+		f.Limit = math.MaxInt32
 	}
+	tasks, next, err := l.List(ctx, f)
+	if err != nil || next == "" {
+		return tasks, len(tasks), err
+	}
+	total, err = l.Count(ctx, f.Status)
+	return tasks, total, err
 }
 
 // settled is what the finished clips of the days cost, and how far that is from what was estimated for each.

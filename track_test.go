@@ -53,6 +53,19 @@ func TestTrackSavesWhatWasMadeWhileNothingWasSaved(t *testing.T) {
 	requireClip(t, filepath.Join(home, "clips", id+".mp4"))
 }
 
+func TestTrackDoesNotWaitForAClipThatAnotherServiceMade(t *testing.T) {
+	t.Parallel()
+	s := newService(t, 600)
+	home := t.TempDir()
+	id := abandoned(t, s.env(home), "goodbye")
+	stdout, stderr, err := command(t, append(s.env(home), "R2V_SAVE_DIR=off"), "", "track")
+	require.NoError(t, err, stderr)
+	require.Contains(t, stdout, id+"  SUCCEEDED\n")
+	_, stderr, err = command(t, append(s.env(home), "DASHSCOPE_HTTP_BASE_URL=http://127.0.0.1:9/api/v1"), "", "track")
+	require.Equal(t, 2, exitOf(t, err), stderr)
+	require.Contains(t, stderr, id+"  is SUCCEEDED at another service or region than this: run track with the settings that it was bought with")
+}
+
 func TestTrackSaysWhatIsNotWell(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {

@@ -64,12 +64,13 @@ func (t *trial) follow(ctx context.Context, id, price string) error {
 	line := newStatusLine(t.stdout, t.usual())
 	for start := time.Now(); ; {
 		var task struct {
-			Status   string
-			SavedTo  string `json:"saved_to"`
-			VideoURL string `json:"video_url"`
-			Cost     struct{ Billed, Currency json.RawMessage }
-			Error    struct{ Code, Message, Advice string }
-			Warnings []string
+			Status    string
+			SavedTo   string `json:"saved_to"`
+			VideoURL  string `json:"video_url"`
+			PollAfter int    `json:"poll_after_seconds"` // above 0 while the clip is still being saved
+			Cost      struct{ Billed, Currency json.RawMessage }
+			Error     struct{ Code, Message, Advice string }
+			Warnings  []string
 		}
 		if err := t.call(ctx, "get_task", map[string]any{"task_id": id, "wait_seconds": 1}, &task); err != nil {
 			return err
@@ -79,6 +80,9 @@ func (t *trial) follow(ctx context.Context, id, price string) error {
 		case "PENDING", "RUNNING":
 			continue
 		case "SUCCEEDED":
+			if task.PollAfter > 0 && len(task.Warnings) == 0 {
+				continue
+			}
 			line.done()
 			for _, w := range task.Warnings {
 				fmt.Fprintln(t.stdout, "warning:", w)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"r2v-mcp/internal/ledger"
 	"r2v-mcp/internal/provider"
 	"r2v-mcp/internal/tracker"
+	"r2v-mcp/internal/upload"
 	"r2v-mcp/internal/video"
 )
 
@@ -27,9 +29,11 @@ const (
 
 // life is the life of tasks as the settings want it: what stdio and track have in common.
 type life struct {
-	tasks  *tracker.Tracker
-	logger *slog.Logger
-	hasKey bool // to look at tasks with
+	tasks   *tracker.Tracker
+	uploads *upload.Uploads
+	door    *http.Client // to foreign addresses
+	logger  *slog.Logger
+	hasKey  bool // to look at tasks with
 }
 
 func newLife(cfg *Config, catalogue *video.Catalogue, logger *slog.Logger) (*life, error) {
@@ -45,14 +49,14 @@ func newLife(cfg *Config, catalogue *video.Catalogue, logger *slog.Logger) (*lif
 		}
 		t.Provider = provider.NewDashScope(client, catalogue)
 	}
-	door, err := egress.NewClient(cfg.egressAllow())
+	door, err := egress.NewClient(cfg.egress())
 	if err != nil {
 		return nil, err
 	}
 	if cfg.SaveDir != "off" && cfg.SaveDir != "" {
 		t.Saver = tracker.Folder{Dir: cfg.SaveDir, Client: door}
 	}
-	return &life{tasks: t, logger: logger, hasKey: cfg.APIKey != ""}, nil
+	return &life{tasks: t, uploads: newUploads(t), door: door, logger: logger, hasKey: cfg.APIKey != ""}, nil
 }
 
 // ledger is the one that the settings name. It opens nothing yet.
@@ -82,6 +86,7 @@ func (l *life) follow(ctx context.Context) (stop func()) {
 
 // close ends what is under way, as far as it must be ended, and lets go of the ledger.
 func (l *life) close() {
+	l.uploads.Drain()
 	l.tasks.Drain()
 	if err := l.tasks.Ledger.Close(); err != nil {
 		l.logger.Warn("the ledger could not be closed", "err", err)

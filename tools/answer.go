@@ -91,9 +91,9 @@ func (s *Set) nextStep(t *video.Task) string {
 		return fmt.Sprintf("The clip is made and still being saved: call get_task with task_id %s once more, or give the user video_url and say when it dies.", t.ID)
 	case t.Status == video.Succeeded:
 		return "Done: give the user video_url and say when it dies."
-	case doubtful(t) && remembered(t):
+	case t.InDoubt() && remembered(t):
 		return fmt.Sprintf("Nobody knows yet whether this clip was bought: do not buy it again. It is being looked for: call get_task with task_id %s and wait_seconds %d, again until its status is another. If it is still UNKNOWN after two calls, tell the user: %s.", t.ID, wait, settledBy(t))
-	case doubtful(t):
+	case t.InDoubt():
 		return "This purchase was looked for in vain for 24 hours. Look at the bill in the Model Studio console before buying the clip again."
 	case t.Status == video.Unknown:
 		return "The service has forgotten this task: ids live 24 hours. Look at the bill in the Model Studio console before buying the clip again."
@@ -119,7 +119,7 @@ func (s *Set) unsaved(t *video.Task) bool {
 
 // pollAfter is when a task that may still change is worth asking for again, in whole seconds, 0 for any other.
 func (s *Set) pollAfter(t *video.Task) int {
-	if !t.Status.Open() && (!doubtful(t) || !remembered(t)) && !s.unsaved(t) {
+	if !t.Status.Open() && (!t.InDoubt() || !remembered(t)) && !s.unsaved(t) {
 		return 0
 	}
 	return int(math.Ceil(s.PollInterval.Seconds()))

@@ -51,7 +51,7 @@ func (s *Set) cancel(ctx context.Context, in cancelTaskArguments, problems []vid
 // from its state, whatever became of the cancellation.
 func uncancelled(t *video.Task, err error) *refusal {
 	what := "is not known to be cancelled"
-	if known, ok := errors.AsType[*video.Error](err); ok && known.Code == "NotPending" {
+	if known, ok := errors.AsType[*video.Error](err); ok && (known.Code == "NotPending" || known.Code == "BoughtElsewhere") {
 		what = "was not cancelled"
 	}
 	r := refuse(fmt.Sprintf("Task %s %s; its status when last seen: %s.", t.ID, what, t.Status), err)

@@ -28,7 +28,7 @@ type estimateArguments struct {
 type estimateReference struct {
 	URL     string          `json:"url"`
 	Type    string          `json:"type,omitempty" catalogue:"kinds"`
-	Seconds decimal.Decimal `json:"duration_seconds,omitempty" jsonschema_description:"Video length; without it the price is a range"`
+	Seconds decimal.Decimal `json:"duration_seconds,omitempty" jsonschema_description:"If it cannot be measured"`
 }
 
 type estimateAnswer struct {
@@ -56,10 +56,11 @@ type billableSeconds struct {
 }
 
 type estimatedAnswer struct {
-	Alias       string     `json:"alias,omitempty"`
-	Type        video.Kind `json:"type,omitempty"`
-	Billable    *interval  `json:"billable_seconds,omitempty"`
-	LengthKnown string     `json:"length_known,omitempty" jsonschema:"enum=given,enum=measured,enum=unknown"`
+	Alias       string      `json:"alias,omitempty"`
+	Type        video.Kind  `json:"type,omitempty"`
+	Billable    *interval   `json:"billable_seconds,omitempty"`
+	Length      json.Number `json:"length_seconds,omitempty"`
+	LengthKnown string      `json:"length_known,omitempty" jsonschema:"enum=given,enum=measured,enum=unknown"`
 }
 
 type budgetAnswer struct {
@@ -73,7 +74,7 @@ type budgetAnswer struct {
 }
 
 func (s *Set) estimate(ctx context.Context, in generateArguments, problems []video.Problem, _ mcp.CallToolRequest) (*estimateAnswer, error) {
-	q := s.quote(in, problems)
+	q := s.quote(ctx, in, problems)
 	q.checkGuards(in, s.BudgetPerTask)
 	budget := s.budget(ctx, q)
 	if strings.TrimSpace(in.Prompt) == "" && !q.unreadable("prompt") { // a price can be asked for before there is a prompt
@@ -141,7 +142,7 @@ func (s *Set) estimateCost() (server.ServerTool, error) {
 	if err != nil {
 		return server.ServerTool{}, err
 	}
-	description, err := schema.Describe(s.Catalogue, `Checks a generate_r2v request (takes any of its arguments) and tells its price. Free.
+	description, err := schema.Describe(s.Catalogue, `Checks a generate_r2v request (takes any of its arguments), measures its references and prices it. Free.
 Price = (billable input + output seconds) x price per second. Images are free. Each reference video bills its length, cut to `+
 		truncationWords()+` when 1, 2, 3, 4, 5 references count: videos only on {counts_videos}, videos and images on {counts_references}.`)
 	if err != nil {
@@ -149,6 +150,6 @@ Price = (billable input + output seconds) x price per second. Images are free. E
 	}
 	return declare(declaration{
 		name: "estimate_cost", title: "Estimate the cost of a video clip", description: description,
-		readOnly: true, idempotent: true,
+		readOnly: true, idempotent: true, openWorld: true,
 	}, arguments, s.estimate)
 }

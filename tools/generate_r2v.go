@@ -3,7 +3,9 @@ package tools
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,10 +36,10 @@ type generateArguments struct {
 }
 
 type referenceArgument struct {
-	URL      string           `json:"url" jsonschema_description:"Public http(s) address; images also data:image/...;base64 ({only:first_frame})"`
-	Type     string           `json:"type,omitempty" catalogue:"kinds" jsonschema_description:"Needed if the file ending does not tell"`
+	URL      string           `json:"url" jsonschema_description:"Public http(s) address; {only:first_frame} also: local file, data:image/...;base64"`
+	Type     string           `json:"type,omitempty" catalogue:"kinds" jsonschema_description:"Default: what the file is"`
 	VoiceURL string           `json:"voice_url,omitempty" jsonschema_description:"{only:voice_url} only: sample of the voice (wav, mp3); the words go in the prompt"`
-	Seconds  *decimal.Decimal `json:"duration_seconds,omitempty" jsonschema_description:"Video length, for an exact price"`
+	Seconds  *decimal.Decimal `json:"duration_seconds,omitempty" jsonschema_description:"If it cannot be measured"`
 }
 
 // SetShort takes a reference as the wan2.6 API does: a plain address.
@@ -90,42 +92,70 @@ type referenceAnswer struct {
 	Type  string `json:"type"`
 }
 
-func (s *Set) generate(ctx context.Context, in generateArguments, problems []video.Problem, _ mcp.CallToolRequest) (*generateAnswer, error) {
-	q := s.quote(in, problems)
+func (s *Set) generate(ctx context.Context, in generateArguments, problems []video.Problem, req mcp.CallToolRequest) (*generateAnswer, error) {
+	q := s.quote(ctx, in, problems)
 	q.checkGuards(in, s.BudgetPerTask)
 	if found := q.problems(); len(found) > 0 {
-		if task, ok := s.earlier(ctx, in, q); ok {
-			return s.bought(task, true, q), nil
-		}
-		return nil, &refusal{
-			what: fmt.Sprintf("Refused before anything was sent: %d problem(s).", len(found)), problems: found, charged: video.NotCharged,
-			next: "Correct the arguments and call generate_r2v again; estimate_cost checks a request without buying it.",
-		}
+		return s.refused(ctx, in, q, found)
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, &refusal{what: "The call was cancelled before anything was sent.", charged: video.NotCharged, next: "Call generate_r2v again if the clip is still wanted."}
 	}
-	cost := q.cost()
-	task, replayed, err := s.Tasks.Create(ctx, video.Order{Request: q.report.Request, Estimate: cost, IdempotencyKey: in.IdempotencyKey, Fingerprint: q.report.Fingerprint()})
+	return s.buy(ctx, in, q, req)
+}
+
+// longestCall is how long a purchase with all that belongs to it holds a call, where R2V_MAX_WAIT does not say less: clients give
+// up at 60 s, and looking at the references has taken some.
+const longestCall = 40 * time.Second
+
+// buy brings the request's local files to the service, unless an equal call has bought the clip before, and buys the clip. Both go on
+// when the call must be answered before they are done.
+func (s *Set) buy(ctx context.Context, in generateArguments, q *quote, req mcp.CallToolRequest) (*generateAnswer, error) {
+	longest := min(longestCall, s.MaxWait)
+	ctx, cancel := context.WithTimeout(ctx, longest)
+	defer cancel()
+	order := video.Order{Request: q.report.Request, Estimate: q.cost(), IdempotencyKey: in.IdempotencyKey, Fingerprint: q.report.Fingerprint()}
+	if q.hasFiles() {
+		replay := order
+		replay.Replay = true
+		if task, _, err := s.Tasks.Create(ctx, replay); err == nil {
+			return s.bought(task, true, q), nil
+		}
+		bringing, cancel := context.WithTimeout(ctx, longest*3/4) // and the rest is for the purchase
+		defer cancel()
+		var err error
+		if order.Request, err = s.Media.Bring(bringing, q.report, share(ctx, req, "bytes of local files sent")); err != nil {
+			return nil, refuse("The local files are not at the service.", err)
+		}
+	}
+	task, replayed, err := s.Tasks.Create(ctx, order)
 	if err != nil {
 		return nil, unbought(err)
 	}
 	return s.bought(task, replayed, q), nil
 }
 
-// earlier finds what this call has bought before, when nothing but a guard is in its way now: a guard is for buying, and an
-// answer that was lost must not read as "nothing was bought".
-func (s *Set) earlier(ctx context.Context, in generateArguments, q *quote) (video.Task, bool) {
-	for _, p := range q.problems() {
-		if p.Field != "max_cost" && p.Field != "cost" {
-			return video.Task{}, false
-		}
+// refused tells what is wrong, unless nothing but a guard or a file is in the way of what this call has bought before: a guard is
+// for buying, a signed link may have ended since, and an answer that was lost must not read as "nothing was bought".
+func (s *Set) refused(ctx context.Context, in generateArguments, q *quote, found []video.Problem) (*generateAnswer, error) {
+	no := &refusal{
+		what: fmt.Sprintf("Refused before anything was sent: %d problem(s).", len(found)), problems: found, charged: video.NotCharged,
+		next: "Correct the arguments and call generate_r2v again; estimate_cost checks a request without buying it.",
 	}
-	if in.IdempotencyKey == "" {
-		return video.Task{}, false
+	ofNow := func(p video.Problem) bool { return p.Field == "max_cost" || p.Field == "cost" || p.OfFile }
+	if in.IdempotencyKey == "" || slices.ContainsFunc(found, func(p video.Problem) bool { return !ofNow(p) }) {
+		return nil, no
 	}
 	task, _, err := s.Tasks.Create(ctx, video.Order{Request: q.report.Request, IdempotencyKey: in.IdempotencyKey, Fingerprint: q.report.Fingerprint(), Replay: true})
-	return task, err == nil
+	if err == nil {
+		return s.bought(task, true, q), nil
+	}
+	// What the request is, is known by its files: without them it may only look like another one.
+	if known, ok := errors.AsType[*video.Error](err); ok && known.Code == "IdempotencyKeyReused" {
+		no.what += " " + known.Message + "."
+		no.next = known.Advice
+	}
+	return nil, no
 }
 
 func (s *Set) bought(task video.Task, replayed bool, q *quote) *generateAnswer {

@@ -22,10 +22,13 @@ import (
 	"r2v-mcp/dashscope"
 	"r2v-mcp/internal/egress"
 	"r2v-mcp/internal/ledger"
+	"r2v-mcp/internal/local"
+	"r2v-mcp/internal/preflight"
 	"r2v-mcp/internal/provider"
 	"r2v-mcp/internal/serve"
 	"r2v-mcp/internal/simulator"
 	"r2v-mcp/internal/tracker"
+	"r2v-mcp/internal/upload"
 	"r2v-mcp/internal/video"
 	"r2v-mcp/tools"
 )
@@ -37,6 +40,7 @@ type world struct {
 	upstream *httptest.Server
 	saveDir  string
 	book     *ledger.Ledger
+	bodies   func() []string // the orders that reached the service of a looking world
 }
 
 type options struct {
@@ -47,8 +51,11 @@ type options struct {
 	budget  string
 
 	budgetPerDay string
-	ledgerPath   string        // instead of a new one
-	speed        float64       // of the simulator; 0 is as fast as is good for most tests
+	ledgerPath   string       // instead of a new one
+	speed        float64      // of the simulator; 0 is as fast as is good for most tests
+	looks        *http.Client // through which references are looked at; nil looks at none
+	folders      func(context.Context) local.Folders
+	refuse       string        // a part of paths that the service of a looking world refuses
 	absence      time.Duration // how long a purchase of unknown fate is looked for; 0 is the program's own patience
 }
 
@@ -73,7 +80,7 @@ func newWorld(t *testing.T, o options) *world {
 func (w *world) set(o options) *tools.Set {
 	catalogue, err := video.BuiltIn()
 	require.NoError(w.t, err)
-	door, err := egress.NewClient([]string{w.upstream.Listener.Addr().String()})
+	door, err := egress.NewClient(egress.Settings{Allow: []string{w.upstream.Listener.Addr().String()}})
 	require.NoError(w.t, err)
 	region, key := o.region, o.key
 	if region == "" {
@@ -98,6 +105,11 @@ func (w *world) set(o options) *tools.Set {
 	go func() { tasks.Run(ctx); close(done) }()
 	w.t.Cleanup(func() { stop(); <-done; tasks.Drain() })
 	set := &tools.Set{Catalogue: catalogue, Region: region, Tasks: tasks, MaxWait: 50 * time.Second, PollInterval: 15 * time.Second, Saves: true}
+	if o.looks != nil {
+		uploads := &upload.Uploads{Provider: tasks.Provider, Ledger: w.book}
+		w.t.Cleanup(uploads.Drain)
+		set.Media = &preflight.Preflight{Client: o.looks, Folders: o.folders, Uploads: uploads}
+	}
 	if o.budget != "" {
 		d := decimal.RequireFromString(o.budget)
 		set.BudgetPerTask = &d
@@ -198,11 +210,14 @@ func (w *world) refusal(tool string, arguments any) string {
 }
 
 // created counts the creates that reached the simulator.
-func (w *world) created() int {
+func (w *world) created() int { w.t.Helper(); return w.count("create") }
+
+// count counts the calls of a kind that reached the simulator.
+func (w *world) count(kind string) int {
 	w.t.Helper()
 	var counters map[string]int
 	w.control("/control/counters", &counters)
-	return counters["create"]
+	return counters[kind]
 }
 
 func (w *world) control(path string, into any) {

@@ -1,6 +1,7 @@
 package tools
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,8 +22,12 @@ type quote struct {
 	priceOf func(resolution string) *video.Price // of the same request in another resolution, nil where there is none
 }
 
-func (s *Set) quote(in generateArguments, unread []video.Problem) *quote {
-	q := &quote{report: s.Catalogue.Check(in.request(), s.Region), unread: unread}
+func (s *Set) quote(ctx context.Context, in generateArguments, unread []video.Problem) *quote {
+	req := in.request()
+	if s.Media != nil {
+		req.References = s.Media.Look(ctx, req.References)
+	}
+	q := &quote{report: s.Catalogue.Check(req, s.Region), unread: unread}
 	q.priceOf = func(resolution string) *video.Price {
 		return s.Catalogue.Price(s.Region, q.report.Model, resolution, q.report.Request.Audio)
 	}
@@ -65,10 +70,10 @@ func (q *quote) price() {
 	}
 }
 
-// length is how long a reference clip is: as given, or else anything that the model takes.
+// length is how long a reference clip is: as measured or given, or else anything that the model takes.
 func length(ref video.Reference, limits video.Range) billing.Interval {
-	if ref.Seconds != nil {
-		return billing.Exactly(*ref.Seconds)
+	if seconds, _ := ref.Length(); seconds != nil {
+		return billing.Exactly(*seconds)
 	}
 	return billing.Interval{Low: decimal.NewFromInt(limits.Min), High: decimal.NewFromInt(limits.Max)}
 }
@@ -169,6 +174,13 @@ func (q *quote) warnings() []string {
 	return out
 }
 
+// hasFiles reports whether the request names files on this machine.
+func (q *quote) hasFiles() bool {
+	return slices.ContainsFunc(q.report.Request.References, func(ref video.Reference) bool {
+		return ref.Medium != nil && ref.Medium.Local || ref.VoiceMedium != nil && ref.VoiceMedium.Local
+	})
+}
+
 // references says of each reference how the prompt must call it and what of it is billed.
 func (q *quote) references() []estimatedAnswer {
 	var out []estimatedAnswer
@@ -181,9 +193,9 @@ func (q *quote) references() []estimatedAnswer {
 		if q.estimate != nil && (ref.Kind == video.Video || i < len(q.report.Untold) && q.report.Untold[i]) {
 			billed := asInterval(q.estimate.Clips[clips])
 			answer.Billable = &billed
-			answer.LengthKnown = "unknown"
-			if ref.Seconds != nil {
-				answer.LengthKnown = "given"
+			var seconds *decimal.Decimal
+			if seconds, answer.LengthKnown = ref.Length(); seconds != nil {
+				answer.Length = number(*seconds)
 			}
 			clips++
 		}

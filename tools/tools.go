@@ -31,11 +31,21 @@ type Tasks interface {
 	Budget(ctx context.Context, currency string) (*video.Budget, error)
 }
 
+// Media is where the files that a request refers to are looked at and, when they are on this machine, brought to the service.
+type Media interface {
+	// Look returns the references with all that their files tell. It costs nothing, and some seconds at most.
+	Look(ctx context.Context, refs []video.Reference) []video.Reference
+	// Bring returns the request with addresses of the service's own in place of local files, which progress hears of in bytes. It buys nothing;
+	// what takes longer than a caller waits goes on, and an error says so.
+	Bring(ctx context.Context, r *video.Report, progress func(done, total int64)) (video.Request, error)
+}
+
 // Set is what the tools are made from.
 type Set struct {
 	Catalogue     *video.Catalogue
 	Region        string // where requests go: it decides prices and which models there are
 	Tasks         Tasks
+	Media         Media            // nil where nothing is looked at
 	BudgetPerTask *decimal.Decimal // the operator's highest price of one clip, nil for none
 	MaxWait       time.Duration    // the longest get_task holds a call
 	PollInterval  time.Duration    // how often an open task is looked at

@@ -11,10 +11,6 @@ import (
 	"r2v-mcp/internal/video"
 )
 
-// alarm is how long before the service forgets a task without a known end its owner is warned: time enough to look for
-// the clip by hand.
-const alarm = 2 * time.Hour
-
 // search is how long a purchase of unknown fate is looked for before it is known that it never was, as a rule.
 const search = 30 * time.Minute
 
@@ -29,16 +25,13 @@ func taskWarnings(t *video.Task) []string {
 	return out
 }
 
-// doubtful reports a purchase of unknown fate.
-func doubtful(t *video.Task) bool { return t.Status == video.Unknown && t.ProviderTaskID == "" }
-
 // remembered reports whether the service can still be asked for a task.
 func remembered(t *video.Task) bool { return time.Now().Before(t.ExpiresAt()) }
 
 // endangered tells that a task is about to be forgotten by the service, while nobody knows what came of it.
 func endangered(t *video.Task) string {
 	left := time.Until(t.ExpiresAt())
-	if left > alarm || (!t.Status.Open() && !t.Linkless() && !doubtful(t)) {
+	if left > video.Alarm || (!t.Status.Open() && !t.Linkless() && !t.InDoubt()) {
 		return ""
 	}
 	at := t.ExpiresAt().UTC().Format(time.RFC3339)
@@ -55,7 +48,7 @@ func endangered(t *video.Task) string {
 
 // searched tells what is going on with a purchase of unknown fate.
 func searched(t *video.Task) string {
-	if !doubtful(t) || !remembered(t) {
+	if !t.InDoubt() || !remembered(t) {
 		return ""
 	}
 	return "the answer to the purchase was lost. It is being looked for in the service's list: as a rule it is found within seconds; " +
@@ -79,7 +72,11 @@ func unsaved(t *video.Task) string {
 	case dead(t):
 		return "the clip was not saved (" + t.SaveError + "), and its link has died"
 	}
-	return "the clip is not saved yet (" + t.SaveError + "): download video_url before it dies, or call get_task again"
+	words := "the clip is not saved yet (" + t.SaveError + "): "
+	if t.VideoURL != "" {
+		words += "download video_url before it dies at " + t.VideoURLExpiresAt().UTC().Format(time.RFC3339) + "; "
+	}
+	return words + "saving is tried again by itself"
 }
 
 // dead reports whether the link to a clip has died.

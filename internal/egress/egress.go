@@ -3,105 +3,130 @@
 package egress
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
-	"slices"
-	"strings"
 	"time"
-
-	"code.dny.dev/ssrf"
 )
 
-const maxRedirects = 5
+const (
+	maxRedirects   = 5
+	maxHeaderBytes = 64 << 10
+	dialTimeout    = 10 * time.Second
+	tlsTimeout     = 10 * time.Second
+	headerTimeout  = 30 * time.Second
+	idleTimeout    = 30 * time.Second // of a body, and of a connection that nobody uses
+)
 
-// NewClient returns an HTTP client for foreign addresses. Every address is checked when it is dialled, after its name was
-// resolved, so neither a name that changes its mind nor a redirect gets around the check. allow opens what the operator
-// names: CIDR prefixes, or hosts with or without a port. It returns an error that names an entry it cannot read.
-func NewClient(allow []string) (*http.Client, error) {
-	d, err := newDialer(allow)
+var (
+	errRedirects = complaint("leads on more often than five times")
+	errLoop      = complaint("leads on in a circle")
+	errDowngrade = complaint("leads on from https to http")
+	errLocation  = complaint("leads on to what is no address")
+)
+
+// Settings are what the operator decides about foreign addresses.
+type Settings struct {
+	// Allow opens what is not public: CIDR prefixes, or hosts with or without a port. A host opens no other spelling of the
+	// same machine.
+	Allow []string
+	// Proxy is where requests are sent instead, as http://, https:// or socks5://host:port, with credentials or without;
+	// empty for none. It may be private itself. What is allowed on this machine's loopback is reached without it.
+	Proxy string
+
+	resolver *net.Resolver // nil for the system's
+	idle     time.Duration // 0 for idleTimeout
+}
+
+// NewClient returns an HTTP client for foreign addresses. Each address, also of a redirect, is checked by [CheckURL], and again
+// when it is dialled, after its name was resolved: a name that changes its mind does not get around it. What is not public
+// is refused with [*Refused]. It follows five redirects, none of them from https to http, takes headers of up to 64 KB, and ends a body
+// that sends nothing for 30 s. It returns an error that names an entry of Allow that it cannot read, or that says that it
+// cannot read Proxy, without repeating it. The environment's proxy variables are not looked at.
+func NewClient(s Settings) (*http.Client, error) {
+	g, err := newGate(s)
 	if err != nil {
 		return nil, err
 	}
-	return &http.Client{
-		Transport: &http.Transport{
-			DialContext:           d.dial,
-			Proxy:                 nil, // a proxy would resolve and dial for us, unchecked
-			TLSHandshakeTimeout:   10 * time.Second,
-			ResponseHeaderTimeout: 30 * time.Second,
-			MaxIdleConnsPerHost:   2,
-			IdleConnTimeout:       30 * time.Second,
-			ForceAttemptHTTP2:     true,
-		},
-		CheckRedirect: checkRedirect,
-	}, nil
-}
-
-func checkRedirect(req *http.Request, via []*http.Request) error {
-	if len(via) >= maxRedirects {
-		return fmt.Errorf("stopped after %d redirects", maxRedirects)
+	transport := &http.Transport{
+		DialContext:            g.dial,
+		DisableCompression:     true, // a clip is as long as its server says
+		TLSHandshakeTimeout:    tlsTimeout,
+		ResponseHeaderTimeout:  headerTimeout,
+		MaxResponseHeaderBytes: maxHeaderBytes,
+		MaxIdleConnsPerHost:    2,
+		IdleConnTimeout:        idleTimeout,
+		ForceAttemptHTTP2:      true,
 	}
-	if via[0].URL.Scheme == "https" && req.URL.Scheme != "https" {
-		return errors.New("a redirect leads from https to http")
+	if s.Proxy != "" {
+		if g.proxy, err = parseProxy(s.Proxy); err != nil {
+			return nil, err
+		}
+		transport.Proxy = g.route
 	}
-	req.Header.Del("Referer") // a signed link opens what it leads to for whoever reads it
-	return CheckURL(req.URL)
-}
-
-// CheckURL refuses what is no plain web address: other schemes than http and https, credentials, no host.
-func CheckURL(u *url.URL) error {
-	switch {
-	case u.Scheme != "http" && u.Scheme != "https":
-		return fmt.Errorf("scheme %q is neither http nor https", u.Scheme)
-	case u.User != nil:
-		return errors.New("the address holds credentials")
-	case u.Hostname() == "":
-		return errors.New("the address has no host")
+	idle := s.idle
+	if idle == 0 {
+		idle = idleTimeout
 	}
-	return nil
+	return &http.Client{Transport: &door{transport, idle}, CheckRedirect: checkRedirect}, nil
 }
 
-type dialer struct {
-	guarded net.Dialer
-	open    net.Dialer
-	hosts   []string // host or host:port, in lower case
+// door is the way out: what passes has been checked, and what comes back does not stall.
+type door struct {
+	*http.Transport
+	idle time.Duration
 }
 
-func newDialer(allow []string) (*dialer, error) {
-	d := &dialer{}
-	var v4, v6 []netip.Prefix
-	for _, entry := range allow {
-		entry = strings.ToLower(strings.TrimSpace(entry))
-		prefix, err := netip.ParsePrefix(entry)
-		switch {
-		case entry == "":
-		case err == nil && prefix.Addr().Is4():
-			v4 = append(v4, prefix.Masked())
-		case err == nil:
-			v6 = append(v6, prefix.Masked())
-		case strings.ContainsAny(entry, "/@ ") || strings.Contains(entry, "*"):
-			return nil, fmt.Errorf("%q is neither a CIDR prefix such as 10.0.0.0/8 nor a host such as media.internal or 127.0.0.1:8790", entry)
-		default:
-			d.hosts = append(d.hosts, entry)
+// RoundTrip sends a request whose address is fit to be asked.
+func (d *door) RoundTrip(req *http.Request) (*http.Response, error) {
+	if err := CheckURL(req.URL); err != nil {
+		return nil, err
+	}
+	resp, err := d.watched(req)
+	if err != nil {
+		return nil, err
+	}
+	if leads := resp.Header.Get("Location"); leads != "" && resp.StatusCode/100 == 3 {
+		if _, err := req.URL.Parse(leads); err != nil { // net/http's own words would repeat what may be a signed link
+			resp.Body.Close()
+			return nil, errLocation
 		}
 	}
-	guard := ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...))
-	d.guarded = net.Dialer{Timeout: 10 * time.Second, Control: guard.Safe}
-	d.open = net.Dialer{Timeout: 10 * time.Second}
-	return d, nil
+	return resp, nil
 }
 
-func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, err
+// checkRedirect looks at the way only: where it leads is checked when it is asked.
+func checkRedirect(req *http.Request, via []*http.Request) error {
+	req.Header.Del("Referer") // a signed link opens what it leads to for whoever reads it
+	if via[len(via)-1].URL.Scheme == "https" && req.URL.Scheme == "http" {
+		return errDowngrade
 	}
-	if slices.Contains(d.hosts, strings.ToLower(host)) || slices.Contains(d.hosts, strings.ToLower(address)) {
-		return d.open.DialContext(ctx, network, address)
+	if len(via) <= maxRedirects {
+		return nil
 	}
-	return d.guarded.DialContext(ctx, network, address)
+	for _, earlier := range via {
+		if earlier.URL.String() == req.URL.String() {
+			return errLoop
+		}
+	}
+	return errRedirects
+}
+
+// parseProxy reads the operator's proxy. Its errors do not repeat it, since it may hold a password.
+func parseProxy(address string) (*url.URL, error) {
+	u, err := url.Parse(address)
+	if err == nil && u.Path == "/" {
+		u.Path = ""
+	}
+	switch {
+	case err != nil || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.Fragment != "":
+		return nil, errors.New("the proxy's address cannot be read; it looks like http://host:port, https://host:port or socks5://host:port")
+	case u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "socks5":
+		return nil, errors.New("the proxy's scheme is not one of http, https, socks5")
+	}
+	if err := CheckURL(&url.URL{Scheme: "http", Host: u.Host}); err != nil || !ascii(u.Host) {
+		return nil, errors.New("the proxy's host or port cannot be read")
+	}
+	return u, nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"r2v-mcp/dashscope"
 	"r2v-mcp/internal/provider"
+	"r2v-mcp/internal/simulator/simulatortest"
 	"r2v-mcp/internal/tracker"
 	"r2v-mcp/internal/video"
 )
@@ -38,7 +39,7 @@ func (l late) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // delay makes a tracker's way to the service a long one.
 func (s *scene) delay(tr *tracker.Tracker, by late) {
-	by.RoundTripper = inMemory{s.sim}
+	by.RoundTripper = simulatortest.Transport(s.sim)
 	client, err := dashscope.New(dashscope.Config{BaseURL: "http://127.0.0.1/api/v1", APIKey: "sk-test-key", HTTPClient: &http.Client{Transport: by}})
 	require.NoError(s, err)
 	tr.Provider = provider.NewDashScope(client, catalogue(s.T))

@@ -19,6 +19,7 @@ import (
 	"r2v-mcp/internal/ledger"
 	"r2v-mcp/internal/provider"
 	"r2v-mcp/internal/simulator"
+	"r2v-mcp/internal/simulator/simulatortest"
 )
 
 // most is what a server with a thousand open tasks may take, in bytes.
@@ -91,7 +92,7 @@ func fill(t *testing.T, path, upstream string, sim http.Handler) {
 	for n := range openTasks {
 		// A client keeps the pace of purchases; a new one has none to keep.
 		client, err := dashscope.New(dashscope.Config{
-			BaseURL: "http://127.0.0.1/api/v1", APIKey: "sk-test-key", HTTPClient: &http.Client{Transport: inMemory{sim}},
+			BaseURL: "http://127.0.0.1/api/v1", APIKey: "sk-test-key", HTTPClient: &http.Client{Transport: simulatortest.Transport(sim)},
 		})
 		require.NoError(t, err)
 		o, err := orderOf(models, job{Key: fmt.Sprint(n), Prompt: fmt.Sprintf("character1 waves %d times, in the rain, with an umbrella of many colours", n)})

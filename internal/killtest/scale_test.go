@@ -21,6 +21,7 @@ import (
 	"r2v-mcp/internal/ledger"
 	"r2v-mcp/internal/provider"
 	"r2v-mcp/internal/simulator"
+	"r2v-mcp/internal/simulator/simulatortest"
 	"r2v-mcp/internal/tracker"
 	"r2v-mcp/internal/video"
 )
@@ -48,7 +49,7 @@ func newScene(t *testing.T, trackers int) *scene {
 		l := ledger.New(ledger.Options{Path: path, Upstream: "simulator", Account: "ours", Window: 10 * time.Minute, Zone: time.UTC})
 		t.Cleanup(func() { require.NoError(t, l.Close()) })
 		client, err := dashscope.New(dashscope.Config{
-			BaseURL: "http://127.0.0.1/api/v1", APIKey: "sk-test-key", HTTPClient: &http.Client{Transport: inMemory{s.sim}},
+			BaseURL: "http://127.0.0.1/api/v1", APIKey: "sk-test-key", HTTPClient: &http.Client{Transport: simulatortest.Transport(s.sim)},
 		})
 		require.NoError(t, err)
 		s.trackers = append(s.trackers, &tracker.Tracker{

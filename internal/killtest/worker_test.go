@@ -78,7 +78,7 @@ func (w *worker) tracker(log *os.File) (*tracker.Tracker, *video.Catalogue, erro
 	if err != nil {
 		return nil, nil, err
 	}
-	door, err := egress.NewClient([]string{w.Host})
+	door, err := egress.NewClient(egress.Settings{Allow: []string{w.Host}})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -24,8 +24,8 @@ const Doubt = 30 * time.Minute
 // meant beside it.
 const unanswered = 30 * time.Second
 
-// linkLife is how long after its end a clip is worth a try: the announced life of its link, and an hour of grace.
-const linkLife = video.Lifetime + time.Hour
+// LinkLife is how long after its end the link to a clip is tried: its announced life, and an hour of grace.
+const LinkLife = video.Lifetime + time.Hour
 
 // farAhead is further than anything is ever put off. A time beyond it was written before the clock was set back.
 const farAhead = time.Hour

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"crypto/rand"
+	"database/sql"
 	"encoding/base64"
 	"errors"
 	"math"
@@ -34,6 +35,12 @@ func (l *Ledger) List(ctx context.Context, f video.Filter) (tasks []video.Task, 
 	tasks = tasks[:f.Limit]
 	last := tasks[len(tasks)-1]
 	return tasks, writeCursor(micros(last.CreatedAt), last.ID), nil
+}
+
+// Count returns how many tasks of a status there are, with an empty one how many in all.
+func (l *Ledger) Count(ctx context.Context, status video.Status) (n int, err error) {
+	err = l.each(ctx, func(rows *sql.Rows) error { return rows.Scan(&n) }, "SELECT count(*) FROM r2v_task WHERE ($1 = '' OR status = $1)", status)
+	return n, err
 }
 
 func writeCursor(before int64, id string) string {

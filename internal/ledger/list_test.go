@@ -72,6 +72,20 @@ func lists() map[string]func(t *testing.T, l *ledger.Ledger) {
 				require.Equal(t, want, pages(t, l, video.Filter{Status: status, Limit: 1}, func() {}), status)
 			}
 		},
+		"all are counted, or those of a status": func(t *testing.T, l *ledger.Ledger) {
+			count := func(status video.Status, want int) {
+				n, err := l.Count(t.Context(), status)
+				require.NoError(t, err)
+				require.Equal(t, want, n, status)
+			}
+			count("", 0)
+			inDoubt(t, l, "a")
+			inDoubt(t, l, "b")
+			bought(t, l, order("c", ""), "theirs")
+			for status, want := range map[video.Status]int{"": 3, video.Unknown: 2, video.Pending: 1, video.Failed: 0, "' OR 1=1 --": 0} {
+				count(status, want)
+			}
+		},
 		"no limit is a limit of one": func(t *testing.T, l *ledger.Ledger) {
 			inDoubt(t, l, "a")
 			inDoubt(t, l, "b")

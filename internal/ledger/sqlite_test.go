@@ -177,7 +177,7 @@ func TestANewerLedgerIsRefusedByName(t *testing.T) {
 	var version, tasks int
 	require.NoError(t, db.QueryRowContext(t.Context(), "SELECT version, (SELECT count(*) FROM r2v_task) FROM r2v_ledger").Scan(&version, &tasks))
 	require.Equal(t, []int{99, 50}, []int{version, tasks})
-	execute(t, db, "UPDATE r2v_ledger SET version = 1")
+	execute(t, db, "UPDATE r2v_ledger SET version = 2")
 	bought(t, l, order("as usual again", ""), "theirs")
 }
 

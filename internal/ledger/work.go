@@ -98,14 +98,14 @@ const doable = "upstream = $1 AND due_at IS NOT NULL AND (status <> 'SUCCEEDED' 
 func (l *Ledger) ToSave(ctx context.Context, saves bool, limit int) ([]video.Task, error) {
 	now := time.Now()
 	return l.some(ctx, "SELECT "+columns+" FROM r2v_task WHERE "+doable+" AND "+unsaved+" AND (due_at <= $4 OR due_at > $5) ORDER BY ended_at LIMIT $6",
-		l.Upstream, micros(now.Add(-linkLife)), flag(saves), micros(now), micros(now.Add(farAhead)), limit)
+		l.Upstream, micros(now.Add(-LinkLife)), flag(saves), micros(now), micros(now.Add(farAhead)), limit)
 }
 
 // SaveAgain makes the clips due at once that could not be saved, while their links may live.
 func (l *Ledger) SaveAgain(ctx context.Context) error {
 	now := time.Now()
 	_, err := l.changeMany(ctx, "UPDATE r2v_task SET due_at = $2, save_error = '', version = version + 1 WHERE upstream = $1 AND "+unsaved+
-		" AND ended_at > $3 AND save_error <> ''", micros(now), micros(now.Add(-linkLife)))
+		" AND ended_at > $3 AND save_error <> ''", micros(now), micros(now.Add(-LinkLife)))
 	return err
 }
 
@@ -121,7 +121,7 @@ func (l *Ledger) NextDue(ctx context.Context, saves bool) (time.Time, error) {
 	var at sql.NullInt64
 	now := time.Now()
 	err = db.QueryRowContext(ctx, "SELECT min(CASE WHEN due_at > $4 THEN $5 ELSE due_at END) FROM r2v_task WHERE "+doable,
-		l.Upstream, micros(now.Add(-linkLife)), flag(saves), micros(now.Add(farAhead)), micros(now)).Scan(&at)
+		l.Upstream, micros(now.Add(-LinkLife)), flag(saves), micros(now.Add(farAhead)), micros(now)).Scan(&at)
 	return fromMicros(at.Int64), l.explain(err)
 }
 

@@ -87,7 +87,8 @@ func TestWithoutAKeyEverythingIsRefused(t *testing.T) {
 	_, create := p.Create(t.Context(), video.Request{})
 	_, look := p.Look(t.Context(), "a")
 	_, list := p.List(t.Context(), time.Now(), time.Now(), 1)
-	for _, err := range []error{create, look, p.Cancel(t.Context(), "a"), list} {
+	_, upload := p.Upload(t.Context(), "wan2.7-r2v", provider.File{})
+	for _, err := range []error{create, look, p.Cancel(t.Context(), "a"), list, upload} {
 		require.Equal(t, "NoAPIKey", failure(t, err).Code)
 		require.Equal(t, video.NotCharged, failure(t, err).Charged)
 	}

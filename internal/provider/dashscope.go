@@ -17,11 +17,15 @@ import (
 type DashScope struct {
 	client    *dashscope.Client
 	catalogue *video.Catalogue
+	policies  policies
 }
 
 // NewDashScope adapts a client; the catalogue tells the wire form of each model.
 func NewDashScope(client *dashscope.Client, catalogue *video.Catalogue) *DashScope {
-	return &DashScope{client: client, catalogue: catalogue}
+	return &DashScope{
+		client: client, catalogue: catalogue,
+		policies: policies{asking: make(chan struct{}, 1), known: map[string]policy{}},
+	}
 }
 
 // Create buys a clip: see [Provider].
@@ -109,7 +113,7 @@ func usage(u *dashscope.Usage) *video.Usage {
 }
 
 // unread is the error of a question: it costs nothing, so what became of it does not matter.
-func unread(e *video.Error, again string) error {
+func unread(e *video.Error, again string) *video.Error {
 	if e.Charged == video.ChargedUnknown {
 		e.Charged, e.Retryable, e.Advice = video.NotCharged, true, "The service did not answer. Asking costs nothing: "+again+"."
 	}

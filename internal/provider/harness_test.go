@@ -2,7 +2,6 @@ package provider_test
 
 import (
 	"context"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"r2v-mcp/dashscope"
 	"r2v-mcp/internal/provider"
 	"r2v-mcp/internal/simulator"
+	"r2v-mcp/internal/simulator/simulatortest"
 	"r2v-mcp/internal/video"
 	"r2v-mcp/testdata"
 )
@@ -25,29 +25,11 @@ func recorded(t *testing.T, name string) string {
 	return string(b)
 }
 
-// inMemory hands requests to a server without a socket, so that synctest's clock can run.
-type inMemory struct{ handler http.Handler }
-
-func (m inMemory) RoundTrip(r *http.Request) (resp *http.Response, err error) {
-	defer func() {
-		switch p := recover(); p {
-		case nil:
-		case http.ErrAbortHandler:
-			resp, err = nil, io.ErrUnexpectedEOF
-		default:
-			panic(p)
-		}
-	}()
-	w := httptest.NewRecorder()
-	m.handler.ServeHTTP(w, r)
-	return w.Result(), nil
-}
-
 // serving is a provider whose service is a handler in memory.
 func serving(t *testing.T, handler http.HandlerFunc) *provider.DashScope {
 	t.Helper()
 	client, err := dashscope.New(dashscope.Config{
-		BaseURL: "http://127.0.0.1/api/v1", APIKey: "sk-test", HTTPClient: &http.Client{Transport: inMemory{handler}},
+		BaseURL: "http://127.0.0.1/api/v1", APIKey: "sk-test", HTTPClient: &http.Client{Transport: simulatortest.Transport(handler)},
 	})
 	require.NoError(t, err)
 	catalogue, err := video.BuiltIn()

@@ -4,6 +4,7 @@ package provider
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"r2v-mcp/internal/video"
@@ -23,6 +24,24 @@ type Provider interface {
 	// List reads one page, from 1 on, of the account's tasks that were submitted between from and to, at most 24 h apart,
 	// whoever created them. The provider keeps whole seconds: a few tasks from just outside the span may be among them.
 	List(ctx context.Context, from, to time.Time, page int) (Page, error)
+	// Upload gives a file to the provider, for use with one model, and returns the address to put into a request for that
+	// model. It buys nothing: its errors have NotCharged. A file is sent whole or not at all, and its content is not read any
+	// more once Upload has returned.
+	Upload(ctx context.Context, model string, f File) (Uploaded, error)
+}
+
+// File is a local file on its way to the provider.
+type File struct {
+	Name        string    // its own, with or without folders: they are not passed on
+	ContentType string    // such as "video/mp4"
+	Size        int64     // bytes, exactly as many as Content holds
+	Content     io.Reader // one that is an io.Seeker too can be sent again where the provider wants that
+}
+
+// Uploaded is a file that the provider keeps for a while.
+type Uploaded struct {
+	URL     string    // for the account that uploaded it and the model that it is for; nobody else can read it
+	Expires time.Time // it can be used until then
 }
 
 // Page is a part of a list of tasks.
@@ -68,4 +87,9 @@ func (p WithoutKey) Cancel(context.Context, string) error { return p.refuse() }
 // List refuses.
 func (p WithoutKey) List(context.Context, time.Time, time.Time, int) (Page, error) {
 	return Page{}, p.refuse()
+}
+
+// Upload refuses.
+func (p WithoutKey) Upload(context.Context, string, File) (Uploaded, error) {
+	return Uploaded{}, p.refuse()
 }

@@ -43,6 +43,8 @@ type call struct {
 	markers []marker
 	failure *problem // how the task shall end, when a fault says so
 
+	downloads map[string]download // references, by address
+
 	// Set by faults for the handler.
 	hideYoung time.Duration // list: no rows of tasks that are younger
 	halved    bool          // result: half of the file, as if it were whole

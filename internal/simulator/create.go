@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // maxOrder holds six pictures of the documented 20 MB as data URIs, and some prompt.
@@ -55,20 +56,25 @@ type createOutput struct {
 // create takes an order. Models it does not know, addresses of uploads it cannot resolve and every mistake in a
 // wan2.6 order are refused at once; a wrong wan2.7 order is taken, and its task fails, as measured.
 func (s *Server) create(c *call) answer {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	m, wrong := orderedModel(c.order)
 	if wrong != nil {
 		return c.refuse(refusal{http.StatusBadRequest, wrong.code, wrong.message})
 	}
+	o, mistake := readOrder(m, c.order)
+	if mistake == nil && c.failure == nil {
+		if c.downloads = s.fetch(c, o); len(c.downloads) > 0 {
+			c.now = time.Now()
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if wrong := s.resolveUploads(c, m); wrong != nil {
 		return c.refuse(refusal{http.StatusBadRequest, wrong.code, wrong.message})
 	}
-	o, wrong := readOrder(m, c.order)
-	if wrong != nil && m.family.refusesAtOnce {
-		return c.refuse(refusal{http.StatusBadRequest, wrong.code, wrong.message})
+	if mistake != nil && m.family.refusesAtOnce {
+		return c.refuse(refusal{http.StatusBadRequest, mistake.code, mistake.message})
 	}
-	t := s.admit(c, o, wrong)
+	t := s.admit(c, o, mistake)
 	return c.json(http.StatusOK, createBody{createOutput{pending, t.id}, c.id})
 }
 
@@ -86,7 +92,7 @@ func (s *Server) admit(c *call, o order, wrong *problem) *task {
 			t.runs = c.failure.after
 		}
 	default:
-		if t.failure = s.measure(t.order.references); t.failure != nil {
+		if t.failure = s.measure(t.order, c.downloads); t.failure != nil {
 			t.runs = checkingTime
 		}
 	}

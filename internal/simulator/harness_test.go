@@ -13,27 +13,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"r2v-mcp/internal/simulator"
+	"r2v-mcp/internal/simulator/simulatortest"
 )
 
 const createPath = "/api/v1/services/aigc/video-generation/video-synthesis"
-
-// inMemory hands requests to the server without a socket, so that synctest's clock can run.
-type inMemory struct{ handler http.Handler }
-
-func (m inMemory) RoundTrip(r *http.Request) (resp *http.Response, err error) {
-	defer func() {
-		switch p := recover(); p {
-		case nil:
-		case http.ErrAbortHandler:
-			resp, err = nil, io.ErrUnexpectedEOF
-		default:
-			panic(p)
-		}
-	}()
-	recorder := httptest.NewRecorder()
-	m.handler.ServeHTTP(recorder, r)
-	return recorder.Result(), nil
-}
 
 type client struct {
 	t    *testing.T
@@ -43,7 +26,7 @@ type client struct {
 
 func memory(t *testing.T, o simulator.Options) *client {
 	t.Helper()
-	return &client{t, &http.Client{Transport: inMemory{simulator.New(o)}, CheckRedirect: noRedirect}, "http://simulator.test"}
+	return &client{t, &http.Client{Transport: simulatortest.Transport(simulator.New(o)), CheckRedirect: noRedirect}, "http://simulator.test"}
 }
 
 func sockets(t *testing.T, o simulator.Options) *client {

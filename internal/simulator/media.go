@@ -31,7 +31,7 @@ const (
 	longestVideo  = 30_000 // ms
 	shortestVoice = 1_000
 	longestVoice  = 10_000
-	// assumedLength is for a video whose length nothing tells: nobody here downloads it.
+	// assumedLength is for a video whose length nothing tells, where it is not downloaded.
 	assumedLength millis = 5_000
 )
 
@@ -90,19 +90,34 @@ func extension(address string) string {
 	return strings.ToLower(path.Ext(u.Path))
 }
 
-// measure fills in how long each video is, and finds videos and voices of a known, wrong length. The service can do
-// that only once it has downloaded them, in the task.
-func (s *Server) measure(references []reference) *problem {
-	for i := range references {
-		ref := &references[i]
-		if voice, known := s.length(ref.voice); known && (voice < shortestVoice || voice > longestVoice) {
+// measure fills in how long each video is, and finds pictures, videos and voices that are known to be wrong. The service can
+// do that only once it has downloaded them, in the task.
+func (s *Server) measure(o order, downloads map[string]download) *problem {
+	for i := range o.references {
+		ref := &o.references[i]
+		if voice, known := statedLength(ref.voice); known && (voice < shortestVoice || voice > longestVoice) {
 			return wrongLength(shortestVoice, longestVoice)
 		}
+		found, inHand := s.object(ref.url, downloads)
 		if ref.kind != videoKind {
+			if !inHand {
+				continue
+			}
+			if wrong := found.checkPicture(); wrong != nil {
+				return wrong
+			}
 			continue
 		}
-		length, known := s.length(ref.url)
-		if !known {
+		length, known := statedLength(ref.url)
+		switch {
+		case found.failed != nil:
+			return found.failed
+		case inHand:
+			if wrong := found.checkClip(o.model.family.clipSide); wrong != nil {
+				return wrong
+			}
+			length = found.length
+		case !known:
 			length = assumedLength
 		}
 		if length < millis(ref.shortest) || length > longestVideo {
@@ -125,13 +140,15 @@ func wrongLength(shortest, longest int) *problem {
 	return &problem{code: "InvalidFile.Duration", message: message}
 }
 
-// length knows an uploaded MP4's own length, and believes any other address that tells one. The samples served here
-// are as long as their names say, so they need no third way.
-func (s *Server) length(address string) (millis, bool) {
-	if o, ok := s.objects[strings.TrimPrefix(address, ossScheme)]; ok && o.length > 0 {
-		return o.length, true
+// object is what a file turned out to be that was uploaded or downloaded. Any other address is believed where it tells a
+// length. The samples served here are as long as their names say, so they are not downloaded.
+func (s *Server) object(address string, downloads map[string]download) (download, bool) {
+	if key, uploaded := strings.CutPrefix(address, ossScheme); uploaded {
+		o, ok := s.objects[key]
+		return download{medium: o.medium}, ok
 	}
-	return statedLength(address)
+	d, ok := downloads[address]
+	return d, ok
 }
 
 var (

@@ -12,7 +12,7 @@ func documented() []namedRefusal {
 		{"model-not-exist", refusal{400, "InvalidParameter", "Model not exist."}},
 		{"url-error", refusal{400, "InvalidParameter", "url error, please check url!"}},
 		{"invalid-url", refusal{400, "InvalidURL", "Invalid URL provided in your request."}},
-		{"media-inspection", refusal{400, "InvalidParameter.DataInspection", "Unable to download the media resource during the data inspection process."}},
+		{"media-inspection", refusal{400, "InvalidParameter.DataInspection", notDownloadable}},
 		{"data-inspection", refusal{400, "DataInspectionFailed", "Input or output data may contain inappropriate content."}},
 		{"ip-infringement", refusal{400, "IPInfringementSuspect", "Input data is suspected of being involved in IP infringement."}},
 		{"arrearage", refusal{400, "Arrearage", "Access denied, please make sure your account is in good standing."}},

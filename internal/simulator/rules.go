@@ -33,14 +33,15 @@ type family struct {
 	imagesDivide  bool // the images count for how much of each video is billed
 	promptLimit   int  // characters; what is over is cut without a word
 	maxSeconds    int
+	clipSide      int // the longest side of a reference video, in pixels; 0 where none is documented
 	read          func(input, parameters *orderReader, o *order)
 	usage         func(o order, in, out millis) any
 }
 
 func models() []model {
 	// "Wan - reference-to-video (2.6)" and "Wan - reference-to-video API reference"
-	wan26 := family{true, true, 1500, 10, readWan26, order.usage26}
-	wan27 := family{false, false, 5000, 15, readWan27, order.usage27}
+	wan26 := family{true, true, 1500, 10, 0, readWan26, order.usage26}
+	wan27 := family{false, false, 5000, 15, 4096, readWan27, order.usage27}
 	return []model{
 		{"wan2.7-r2v", wan27, 120 * time.Second, 12 * time.Second},
 		{"wan2.7-r2v-2026-06-12", wan27, 120 * time.Second, 12 * time.Second},

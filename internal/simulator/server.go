@@ -31,6 +31,9 @@ type Options struct {
 	Concurrent int
 	// Unthrottled switches off the documented limits on calls per second.
 	Unthrottled bool
+	// Client downloads reference videos at http(s) addresses that do not tell their length, as the service does: their own length
+	// is billed, and a task whose video cannot be had or is none fails. Nil downloads nothing and counts each of them as 5 s.
+	Client *http.Client
 }
 
 // Server is the simulated service, an http.Handler for any listener or in-memory transport. It learns the address it
@@ -46,6 +49,7 @@ type Server struct {
 	apiKey string
 	speed  float64
 	log    *slog.Logger
+	client *http.Client
 	secret []byte
 	faults map[string]fault
 	limits map[operation]*rate.Limiter
@@ -74,6 +78,7 @@ func New(o Options) *Server {
 		apiKey:   o.APIKey,
 		speed:    1,
 		log:      o.Logger,
+		client:   o.Client,
 		secret:   []byte(rand.Text()),
 		faults:   make(map[string]fault),
 		limits:   make(map[operation]*rate.Limiter),

@@ -1,10 +1,8 @@
 package simulator
 
 import (
-	"encoding/binary"
 	"errors"
 	"io"
-	"math"
 	"mime/multipart"
 	"net/http"
 	"strings"
@@ -22,7 +20,7 @@ const (
 type object struct {
 	model   string // the one its policy was asked for
 	expires time.Time
-	length  millis // of an MP4, else 0
+	medium  medium
 }
 
 func badForm() *refusal {
@@ -50,7 +48,7 @@ func (s *Server) store(c *call, form map[string]string, content []byte) *refusal
 	if int64(len(content)) > s.maxUpload {
 		return &refusal{http.StatusBadRequest, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size."}
 	}
-	length := lengthOfMP4(content)
+	found := inspect(content)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.forget(c.now)
@@ -58,7 +56,7 @@ func (s *Server) store(c *call, form map[string]string, content []byte) *refusal
 	if _, taken := s.objects[key]; taken {
 		return &refusal{http.StatusConflict, "FileAlreadyExists", "The object you specified already exists and can not be overwritten."}
 	}
-	s.objects[key] = object{granted.model, c.now.Add(objectMemory), length}
+	s.objects[key] = object{granted.model, c.now.Add(objectMemory), found}
 	return nil
 }
 
@@ -108,44 +106,6 @@ func readFile(parts *multipart.Reader, part *multipart.Part, limit int64) ([]byt
 		return nil, err
 	}
 	return content, nil
-}
-
-// lengthOfMP4 reads the movie header, 0 when there is none to be read.
-func lengthOfMP4(content []byte) millis {
-	header := child(child(content, "moov"), "mvhd")
-	var scale, length uint64
-	switch {
-	case len(header) >= 32 && header[0] == 1: // 64-bit times
-		scale, length = uint64(binary.BigEndian.Uint32(header[20:])), binary.BigEndian.Uint64(header[24:])
-	case len(header) >= 20:
-		scale, length = uint64(binary.BigEndian.Uint32(header[12:])), uint64(binary.BigEndian.Uint32(header[16:]))
-	}
-	if scale == 0 || length > math.MaxInt64/1000 {
-		return 0
-	}
-	return millis(length) * 1000 / millis(scale)
-}
-
-// child finds the first box of that name among the boxes of an MP4 and returns what is in it.
-func child(boxes []byte, name string) []byte {
-	const header = 8
-	for len(boxes) >= header {
-		size, start := uint64(binary.BigEndian.Uint32(boxes)), uint64(header)
-		if size == 1 && len(boxes) >= 2*header { // 64-bit size
-			size, start = binary.BigEndian.Uint64(boxes[header:]), 2*header
-		}
-		if size == 0 { // to the end
-			size = uint64(len(boxes))
-		}
-		if size < start || size > uint64(len(boxes)) {
-			return nil
-		}
-		if string(boxes[4:header]) == name {
-			return boxes[start:size]
-		}
-		boxes = boxes[size:]
-	}
-	return nil
 }
 
 // resolveUploads refuses an order with an oss:// address when the header that resolves them is missing, or when the

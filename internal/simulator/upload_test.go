@@ -11,7 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"r2v-mcp/internal/simulator"
-	"r2v-mcp/internal/simulator/clip"
 )
 
 func (c *client) policy(model string) object {
@@ -137,18 +136,5 @@ func TestUploadsAreResolvedByHeaderForTheirModelFor48Hours(t *testing.T) {
 		require.Equal(t, 200, c.create(order(address), resolve()).status)
 		time.Sleep(time.Second)
 		c.create(order(address), resolve()).refused(400, "invalid_parameter_error", message)
-	})
-}
-
-func TestAnUploadedMP4IsBilledByItsOwnLength(t *testing.T) {
-	content, err := clip.Bytes(clip.Spec{Width: 64, Height: 64, Duration: 2500 * time.Millisecond})
-	require.NoError(t, err)
-	synctest.Test(t, func(t *testing.T) {
-		c := memory(t, simulator.Options{})
-		address := c.uploaded("film-4s.mp4", content)
-		answer := c.create(wan27(set("input.media", array{object{"type": "reference_video", "url": address}})), resolve())
-		time.Sleep(time.Hour)
-		usage := c.read("/api/v1/tasks/" + answer.at("output", "task_id").(string)).at("usage").(object)
-		require.InDelta(t, 2.5, usage["input_video_duration"], 0)
 	})
 }

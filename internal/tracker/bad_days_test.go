@@ -1,10 +1,14 @@
 package tracker_test
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+	"log/slog"
 	"net/http"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"r2v-mcp/internal/provider"
+	"r2v-mcp/internal/simulator"
+	"r2v-mcp/internal/simulator/simulatortest"
 	"r2v-mcp/internal/tracker"
 	"r2v-mcp/internal/video"
 )
@@ -75,10 +81,33 @@ func (s slow) RoundTrip(r *http.Request) (*http.Response, error) {
 	return s.RoundTripper.RoundTrip(r)
 }
 
+func TestOneFailureHidesNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path, sim := filepath.Join(t.TempDir(), "ledger.db"), simulator.New(simulator.Options{})
+		tr := onLedger(t, path, sim)
+		made := doubted(t, tr, "Image 1 waves [[fault:drop-after]]")
+		time.Sleep(10 * time.Minute)
+		lost := doubted(t, tr, "Image 1 runs [[fault:drop-before]]")
+		require.NoError(t, tr.Ledger.Troubled(t.Context(), lost.ID, &video.Failure{Code: "NotSeen"}))
+		db, err := sql.Open("sqlite", path+"?_pragma=busy_timeout(10000)")
+		require.NoError(t, err)
+		defer db.Close()
+		for column, id := range map[string]string{"provider_task_id": made.ID, "trouble": lost.ID} {
+			_, err = db.ExecContext(t.Context(), fmt.Sprintf("CREATE TRIGGER r2v_%s BEFORE UPDATE OF %[1]s ON r2v_task WHEN OLD.id = '%s' BEGIN SELECT RAISE(ABORT, 'no new %[1]s'); END", column, id))
+			require.NoError(t, err)
+		}
+		var log bytes.Buffer
+		tr.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		tr.Round(t.Context())
+		require.Contains(t, log.String(), "no new provider_task_id")
+		require.Contains(t, log.String(), "no new trouble")
+	})
+}
+
 func TestSlowPurchaseIsAnsweredBeforeTheClientGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tr, sim := follow(t)
-		tr.Provider = providerOver(t, slow{inMemory{sim}, 55 * time.Second})
+		tr.Provider = providerOver(t, slow{simulatortest.Transport(sim), 55 * time.Second})
 		start := time.Now()
 		task, replayed, err := tr.Create(t.Context(), order(t, "Image 1 waves"))
 		require.NoError(t, err)
@@ -99,7 +128,7 @@ func TestSlowPurchaseIsAnsweredBeforeTheClientGivesUp(t *testing.T) {
 func TestDrainWaitsForAPurchaseUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tr, sim := follow(t)
-		tr.Provider = providerOver(t, slow{inMemory{sim}, 30 * time.Second})
+		tr.Provider = providerOver(t, slow{simulatortest.Transport(sim), 30 * time.Second})
 		ctx, hangUp := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, hangUp)
 		task, _, err := tr.Create(ctx, order(t, "Image 1 waves"))
@@ -120,6 +149,9 @@ func (crashing) Look(context.Context, string) (video.Snapshot, error)  { panic("
 func (crashing) Cancel(context.Context, string) error                  { panic("cancel") }
 func (crashing) List(context.Context, time.Time, time.Time, int) (provider.Page, error) {
 	panic("list")
+}
+func (crashing) Upload(context.Context, string, provider.File) (provider.Uploaded, error) {
+	panic("upload")
 }
 func (crashing) Save(context.Context, string, string) (tracker.Clip, error) { panic("save") }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"r2v-mcp/internal/simulator"
+	"r2v-mcp/internal/simulator/simulatortest"
 	"r2v-mcp/internal/tracker"
 	"r2v-mcp/internal/video"
 )
@@ -175,6 +176,34 @@ func TestATaskOfAnotherServiceIsSaidToBe(t *testing.T) {
 	})
 }
 
+func TestATaskOfAnotherServiceIsNotCancelledHere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path, sim, theirs := filepath.Join(t.TempDir(), "ledger.db"), simulator.New(simulator.Options{}), simulator.New(simulator.Options{})
+		here, there := onLedger(t, path, sim), onLedger(t, path, theirs)
+		there.Ledger.Upstream = "elsewhere"
+		for prompt, charged := range map[string]video.Charged{"Image 1 waves": video.NotCharged, "Image 1 waves [[fault:drop-before]]": video.ChargedUnknown} {
+			task, _, err := there.Create(t.Context(), order(t, prompt))
+			require.NoError(t, err)
+			same, err := here.Cancel(t.Context(), task.ID)
+			var failure *video.Error
+			require.ErrorAs(t, err, &failure)
+			require.Equal(t, "BoughtElsewhere", failure.Code)
+			require.Equal(t, charged, failure.Charged)
+			require.Contains(t, failure.Advice, "DASHSCOPE_REGION")
+			require.Equal(t, task.Status, same.Status)
+		}
+		require.Zero(t, counted(t, sim, "cancel")+counted(t, sim, "get"), "the wrong service is not asked")
+
+		task, _, err := there.Create(t.Context(), order(t, "Image 1 runs"))
+		require.NoError(t, err)
+		_, err = there.Cancel(t.Context(), task.ID)
+		require.NoError(t, err)
+		task, err = here.Cancel(t.Context(), task.ID)
+		require.NoError(t, err, "what is cancelled is cancelled, wherever")
+		require.Equal(t, video.Canceled, task.Status)
+	})
+}
+
 func TestARefusedKeyIsNotTriedAllTheTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path, sim := filepath.Join(t.TempDir(), "ledger.db"), simulator.New(simulator.Options{Concurrent: 9, APIKey: "sk-test-key"})
@@ -183,7 +212,7 @@ func TestARefusedKeyIsNotTriedAllTheTime(t *testing.T) {
 			_, _, err := tr.Create(t.Context(), order(t, fmt.Sprintf("Image 1 waves %d", i)))
 			require.NoError(t, err)
 		}
-		tr.Provider = providerOver(t, inMemory{simulator.New(simulator.Options{APIKey: "sk-another"})})
+		tr.Provider = providerOver(t, simulatortest.Transport(simulator.New(simulator.Options{APIKey: "sk-another"})))
 		time.Sleep(time.Minute)
 		require.Equal(t, 5*time.Second, tr.Round(t.Context()), "as when there is nothing to do")
 		require.Equal(t, 5*time.Second, tr.Round(t.Context()))

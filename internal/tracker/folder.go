@@ -1,7 +1,9 @@
 package tracker
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -9,65 +11,94 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"r2v-mcp/internal/egress"
+	"r2v-mcp/internal/media"
 )
 
 // maxClip bounds a clip in bytes: fifteen seconds at 1080P take some tens of megabytes.
 const maxClip = 1 << 30
 
-// Folder saves clips as files. The folder is made when the first clip comes.
+// Folder saves clips as files. The folder is made when a clip comes; nothing outside of it is read or written, whatever names or
+// links are in it.
 type Folder struct {
 	Dir    string
 	Client *http.Client // for foreign addresses: see [egress.NewClient]
 }
 
 // Save downloads a clip to name.mp4 in the folder. The file appears under its name only when it is whole and on the disk:
-// its length is what the server announced, and its boxes are those of a whole MP4. A file that is already there is left alone.
+// its length is what the server announced, and it is an MP4 file from end to end. A whole one that is already there is left
+// alone. The error of a disk or a folder that cannot be used says what can be done about it.
 func (f Folder) Save(ctx context.Context, name, address string) (Clip, error) {
-	path := filepath.Join(f.Dir, name+".mp4")
-	if clip, err := saved(path); err == nil {
-		return clip, nil
+	file := name + ".mp4"
+	if name == "" || filepath.Base(file) != file || !filepath.IsLocal(file) {
+		return Clip{}, fmt.Errorf("%q is no name of a clip", name)
 	}
 	if err := os.MkdirAll(f.Dir, 0o700); err != nil {
-		return Clip{}, fmt.Errorf("make the folder for clips: %w", err)
+		return Clip{}, f.explain(err)
 	}
-	f.sweep()
-	body, announced, err := f.open(ctx, address)
+	root, err := os.OpenRoot(f.Dir)
 	if err != nil {
-		return Clip{}, err
+		return Clip{}, f.explain(err)
 	}
-	defer body.Close()
-	tmp, err := os.CreateTemp(f.Dir, "."+name+"-*.part")
+	defer func() { _ = root.Close() }() // nothing is written through it
+	length, err := saved(root, file)
 	if err != nil {
-		return Clip{}, fmt.Errorf("make a file for the clip: %w", err)
+		sweepParts(root)
+		if length, err = f.download(ctx, root, file, address); err != nil {
+			return Clip{}, f.explain(err)
+		}
 	}
-	defer os.Remove(tmp.Name()) // fails once renamed, which is as it should be
-	length, err := fill(tmp, body, announced)
-	if err := errors.Join(err, tmp.Close()); err != nil {
-		return Clip{}, err
+	path := filepath.Join(f.Dir, file)
+	if err := syncDir(root); err != nil {
+		return Clip{}, f.explain(err)
 	}
-	if err := os.Rename(tmp.Name(), path); err != nil {
-		return Clip{}, fmt.Errorf("name the clip's file: %w", err)
+	if _, err := os.Stat(path); err != nil { // the folder was moved meanwhile
+		return Clip{}, f.explain(err)
 	}
-	syncDir(f.Dir)
 	return Clip{path, length}, nil
 }
 
-// saved looks at a clip that an earlier attempt has saved, whose record may have been lost.
-func saved(path string) (Clip, error) {
-	file, err := os.Open(path)
+// saved looks at a clip that an earlier attempt has saved, whose record may have been lost, and tells its length.
+func saved(root *os.Root, name string) (time.Duration, error) {
+	info, err := root.Lstat(name)
 	if err != nil {
-		return Clip{}, err
+		return 0, err
+	}
+	if !info.Mode().IsRegular() {
+		return 0, errors.New("it is no file of ours")
+	}
+	file, err := root.Open(name)
+	if err != nil {
+		return 0, err
 	}
 	defer func() { _ = file.Close() }() // it was only read
-	info, err := file.Stat()
+	return whole(file, info.Size())
+}
+
+// download writes a clip under a name of its own until it is whole; of one that is not, nothing stays.
+func (f Folder) download(ctx context.Context, root *os.Root, name, address string) (time.Duration, error) {
+	body, announced, err := f.open(ctx, address)
 	if err != nil {
-		return Clip{}, err
+		return 0, err
 	}
-	length, err := checkMP4(file, info.Size())
-	return Clip{path, length}, err
+	defer body.Close()
+	if err := f.checkRoom(announced); err != nil {
+		return 0, err
+	}
+	part := "." + name + "-" + rand.Text() + partial
+	file, err := root.OpenFile(part, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = root.Remove(part) }() // fails once it is renamed, which is as it should be
+	length, err := fill(file, body, announced)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return 0, err
+	}
+	return length, root.Rename(part, name)
 }
 
 func (f Folder) open(ctx context.Context, address string) (io.ReadCloser, int64, error) {
@@ -109,30 +140,42 @@ func fill(file *os.File, body io.Reader, announced int64) (time.Duration, error)
 	case n > maxClip:
 		return 0, fmt.Errorf("clip is larger than %d bytes", maxClip)
 	}
-	length, err := checkMP4(file, n)
+	length, err := whole(file, n)
 	if err != nil {
 		return 0, err
 	}
-	if err := file.Sync(); err != nil {
-		return 0, fmt.Errorf("write the clip to the disk: %w", err)
-	}
-	return length, nil
+	return length, file.Sync()
 }
 
-// sweep removes what an earlier process left half done.
-func (f Folder) sweep() {
-	parts, _ := filepath.Glob(filepath.Join(f.Dir, ".*.part"))
-	for _, part := range parts {
-		if info, err := os.Stat(part); err == nil && time.Since(info.ModTime()) > time.Hour {
-			_ = os.Remove(part)
+// whole checks that a file is a clip from end to end, and tells its length, 0 when it does not say.
+func whole(file io.ReaderAt, size int64) (time.Duration, error) {
+	info, err := media.Measure(file, size)
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("the download is no whole MP4 file: %w", err)
+	case info.Format != "mp4" || info.Kind != media.Video:
+		return 0, fmt.Errorf("the download is no MP4 file (%s)", cmp.Or(info.Format, "of no known format"))
+	}
+	return info.Length, nil
+}
+
+// partial ends the name of a file that is not whole yet.
+const partial = ".part"
+
+// sweepParts removes what a process left half done that was ended in the middle of it.
+func sweepParts(root *os.Root) {
+	dir, err := root.Open(".")
+	if err != nil {
+		return
+	}
+	defer func() { _ = dir.Close() }() // it was only read
+	names, _ := dir.Readdirnames(-1)
+	for _, name := range names {
+		if !strings.HasPrefix(name, ".") || !strings.HasSuffix(name, partial) {
+			continue
 		}
-	}
-}
-
-// syncDir makes the new name last through a power cut. Systems that cannot sync a folder do not need it.
-func syncDir(dir string) {
-	if d, err := os.Open(dir); err == nil {
-		_ = d.Sync()
-		_ = d.Close()
+		if info, err := root.Lstat(name); err == nil && time.Since(info.ModTime()) > time.Hour {
+			_ = root.Remove(name)
+		}
 	}
 }

@@ -45,9 +45,7 @@ func (r *round) reconcile(ctx context.Context) error {
 			continue
 		}
 		if task.Trouble != nil {
-			if err := r.Ledger.Troubled(ctx, task.ID, nil); err != nil {
-				return err
-			}
+			err = errors.Join(err, r.Ledger.Troubled(ctx, task.ID, nil))
 		}
 		if id, ok := found[task.ID]; ok {
 			err = errors.Join(err, r.adopt(ctx, task, id))

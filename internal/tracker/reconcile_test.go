@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"r2v-mcp/internal/simulator"
+	"r2v-mcp/internal/simulator/simulatortest"
 	"r2v-mcp/internal/tracker"
 	"r2v-mcp/internal/video"
 )
@@ -100,10 +101,10 @@ func TestNobodyElseSetsAPurchaseFree(t *testing.T) {
 	for name, hinder := range map[string]func(tr *tracker.Tracker, sim http.Handler){
 		"another account": func(tr *tracker.Tracker, _ http.Handler) { tr.Ledger.Account = "another" },
 		"clocks apart": func(tr *tracker.Tracker, sim http.Handler) {
-			tr.Provider = providerOver(t, changed{inMemory{sim}, func(h http.Header) { h.Set("Date", time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat)) }})
+			tr.Provider = providerOver(t, changed{simulatortest.Transport(sim), func(h http.Header) { h.Set("Date", time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat)) }})
 		},
 		"no clock": func(tr *tracker.Tracker, sim http.Handler) {
-			tr.Provider = providerOver(t, changed{inMemory{sim}, func(h http.Header) { h.Del("Date") }})
+			tr.Provider = providerOver(t, changed{simulatortest.Transport(sim), func(h http.Header) { h.Del("Date") }})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/shopspring/decimal"
 
+	"r2v-mcp/internal/ledger"
 	"r2v-mcp/internal/video"
 )
 
@@ -16,8 +17,6 @@ const (
 	mostSaves = 4
 	// saveTimeout bounds one download: 100 MB over a slow line.
 	saveTimeout = 15 * time.Minute
-	// linkGrace is how long after its announced death a link is still tried.
-	linkGrace = time.Hour
 )
 
 // saveDue begins to save the clips that are to be saved now, as far as no other process is at it.
@@ -137,11 +136,7 @@ func (t *Tracker) keepClip(ctx context.Context, task video.Task) (clip Clip, err
 
 // again is when a save that failed is tried again: ever more rarely, and no more when the link is long dead.
 func (t *Tracker) again(task *video.Task, now time.Time) time.Time {
-	dead := task.VideoURLExpiresAt()
-	if dead.IsZero() {
-		dead = task.ExpiresAt()
-	}
-	if now.After(dead.Add(linkGrace)) {
+	if now.After(task.EndedAt.Add(ledger.LinkLife)) {
 		return time.Time{}
 	}
 	return now.Add(min(10*time.Minute, max(t.PollInterval, now.Sub(task.EndedAt)/2)))

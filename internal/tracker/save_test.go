@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"r2v-mcp/internal/simulator"
+	"r2v-mcp/internal/simulator/simulatortest"
 	"r2v-mcp/internal/tracker"
 	"r2v-mcp/internal/video"
 )
@@ -21,7 +22,7 @@ import (
 func saving(t *testing.T, tr *tracker.Tracker, sim http.Handler) (dir string) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "videos")
-	tr.Saver = tracker.Folder{Dir: dir, Client: &http.Client{Transport: inMemory{sim}}}
+	tr.Saver = tracker.Folder{Dir: dir, Client: &http.Client{Transport: simulatortest.Transport(sim)}}
 	return dir
 }
 
@@ -66,7 +67,7 @@ func TestAFolderThatCannotBeWrittenIsTriedAgain(t *testing.T) {
 		require.NoError(t, err)
 		task, err = tr.Wait(t.Context(), task.ID, time.Hour)
 		require.NoError(t, err)
-		require.Contains(t, task.SaveError, "make the folder")
+		require.Equal(t, dir+" is no folder (not a directory): move the file away that is in its place, or set R2V_SAVE_DIR to another folder", task.SaveError)
 		require.NotEmpty(t, task.VideoURL)
 		require.NoError(t, os.Remove(dir))
 		time.Sleep(11 * time.Minute)
@@ -109,7 +110,7 @@ func TestProcessesShareTheWork(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "videos")
 		for range 4 {
 			tr := onLedger(t, path, sim)
-			tr.Saver = tracker.Folder{Dir: dir, Client: &http.Client{Transport: inMemory{sim}}}
+			tr.Saver = tracker.Folder{Dir: dir, Client: &http.Client{Transport: simulatortest.Transport(sim)}}
 			stop = append(stop, run(t, tr))
 			all = append(all, tr)
 		}

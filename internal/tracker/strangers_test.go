@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"r2v-mcp/internal/simulator"
+	"r2v-mcp/internal/simulator/simulatortest"
 	"r2v-mcp/internal/video"
 )
 
@@ -41,7 +42,7 @@ func TestRefusedIDsAndAnOutageHoldUpNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tr, sim := follow(t)
 		outage := false
-		tr.Provider = providerOver(t, instead{inMemory{sim}, func(path string) (int, string) {
+		tr.Provider = providerOver(t, instead{simulatortest.Transport(sim), func(path string) (int, string) {
 			switch single := !strings.HasSuffix(path, "/tasks/"); {
 			case single && strings.Contains(path, "not-ours"):
 				return http.StatusForbidden, denied
@@ -84,7 +85,7 @@ func TestAStrangerThatCannotBeReadHoldsUpNothing(t *testing.T) {
 				stranger, err := tr.Provider.Create(t.Context(), order(t, "Image 1 is a stranger").Request)
 				require.NoError(t, err)
 				once := 0
-				tr.Provider = providerOver(t, instead{inMemory{sim}, func(path string) (int, string) {
+				tr.Provider = providerOver(t, instead{simulatortest.Transport(sim), func(path string) (int, string) {
 					if strings.HasSuffix(path, stranger) && (answer == denied || once < 3) {
 						once++
 						if answer == denied {
@@ -171,7 +172,7 @@ func TestABadKeyOfOneProcessIsNotToldOfTheTasksOfAnother(t *testing.T) {
 		good, bad := onLedger(t, path, sim), onLedger(t, path, sim)
 		bad.Ledger.Account = "another"
 		refused := simulator.New(simulator.Options{APIKey: "sk-another"})
-		bad.Provider = providerOver(t, inMemory{refused})
+		bad.Provider = providerOver(t, simulatortest.Transport(refused))
 		run(t, bad)
 		task, _, err := good.Create(t.Context(), order(t, "Image 1 waves"))
 		require.NoError(t, err)
@@ -192,7 +193,7 @@ func TestAPromptThatIsToldEarlyIsBelieved(t *testing.T) {
 		task := doubted(t, tr, "Image 1 waves [[fault:drop-before]]")
 		stranger, err := tr.Provider.Create(t.Context(), order(t, "Image 1 is a stranger").Request)
 		require.NoError(t, err)
-		tr.Provider = providerOver(t, instead{inMemory{sim}, func(path string) (int, string) {
+		tr.Provider = providerOver(t, instead{simulatortest.Transport(sim), func(path string) (int, string) {
 			if strings.HasSuffix(path, stranger) {
 				return http.StatusOK, fmt.Sprintf(`{"request_id":"r","output":{"task_id":%q,"task_status":"RUNNING","orig_prompt":"Image 1 is a stranger"}}`, stranger)
 			}

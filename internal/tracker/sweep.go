@@ -21,8 +21,6 @@ const (
 	margin = 10 * time.Minute
 	// wideMargin is that of a list that is to prove something: a clock may have been wrong, or a machine asleep.
 	wideMargin = time.Hour
-	// alarm is when a task without a known end is raised loudly: there are two hours left to do something.
-	alarm = video.Lifetime - 2*time.Hour
 )
 
 // provided is a row of the provider's list.
@@ -235,7 +233,7 @@ func (r *round) raise(ctx context.Context) {
 		if at, ok := r.warned[task.ID]; ok {
 			warned[task.ID] = at
 		}
-		if r.now.Sub(since(&task)) < alarm || r.now.Sub(warned[task.ID]) < time.Hour {
+		if r.now.Before(task.ExpiresAt().Add(-video.Alarm)) || r.now.Sub(warned[task.ID]) < time.Hour {
 			continue
 		}
 		warned[task.ID] = r.now

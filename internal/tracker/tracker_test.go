@@ -3,7 +3,6 @@ package tracker_test
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -20,23 +19,10 @@ import (
 	"r2v-mcp/internal/ledger"
 	"r2v-mcp/internal/provider"
 	"r2v-mcp/internal/simulator"
+	"r2v-mcp/internal/simulator/simulatortest"
 	"r2v-mcp/internal/tracker"
 	"r2v-mcp/internal/video"
 )
-
-// inMemory carries requests to a handler without a socket, so that they take no real time in a synctest bubble.
-type inMemory struct{ handler http.Handler }
-
-func (m inMemory) RoundTrip(r *http.Request) (resp *http.Response, err error) {
-	defer func() {
-		if recover() != nil { // the simulator closes a connection that there is none of
-			resp, err = nil, io.ErrUnexpectedEOF
-		}
-	}()
-	w := httptest.NewRecorder()
-	m.handler.ServeHTTP(w, r)
-	return w.Result(), nil
-}
 
 // follow makes a tracker on a simulator at its own pace: minutes, in fake time. It follows its tasks as the program does.
 func follow(t *testing.T) (*tracker.Tracker, *simulator.Server) {
@@ -53,7 +39,7 @@ func onLedger(t *testing.T, path string, sim http.Handler) *tracker.Tracker {
 	l := ledger.New(ledger.Options{Path: path, Upstream: "simulator", Account: "ours", Window: 10 * time.Minute, Zone: time.UTC})
 	t.Cleanup(func() { require.NoError(t, l.Close()) })
 	return &tracker.Tracker{
-		Provider: providerOver(t, inMemory{sim}), Ledger: l, PollInterval: 15 * time.Second, Logger: slog.New(slog.DiscardHandler),
+		Provider: providerOver(t, simulatortest.Transport(sim)), Ledger: l, PollInterval: 15 * time.Second, Logger: slog.New(slog.DiscardHandler),
 	}
 }
 

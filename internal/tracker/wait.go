@@ -26,18 +26,32 @@ func (t *Tracker) Wait(ctx context.Context, id string, limit time.Duration) (vid
 	waiting, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	task, err = t.until(waiting, task, func(task *video.Task) bool {
-		return !t.unfinished(task) || task.SaveError != "" || (task.Trouble != nil && !task.Trouble.Retryable)
+		return !t.Unfinished(task) || task.SaveError != "" || (task.Trouble != nil && !task.Trouble.Retryable)
 	})
 	switch {
 	case err == nil && task.Trouble != nil:
 		err = &video.Error{Failure: *task.Trouble, Charged: video.NotCharged}
-	case err == nil && t.unfinished(&task) && task.Upstream != t.Ledger.Upstream:
-		err = &video.Error{Charged: video.NotCharged, Failure: video.Failure{
-			Code:    "BoughtElsewhere",
-			Message: fmt.Sprintf("it was bought from %s, and this server reaches %s: only a server with the old settings follows it", task.Upstream, t.Ledger.Upstream),
-		}}
+	case err == nil && (t.Unfinished(&task) || savedLater(&task)):
+		err = t.elsewhere(&task)
 	}
 	return task, err
+}
+
+// savedLater reports a clip that could not be saved, and is tried again.
+func savedLater(task *video.Task) bool {
+	return task.SaveError != "" && task.SavedTo == "" && time.Now().Before(task.VideoURLExpiresAt())
+}
+
+// elsewhere refuses a task that was bought from another service than this process reaches: that one knows nothing of it.
+func (t *Tracker) elsewhere(task *video.Task) error {
+	if task.Upstream == t.Ledger.Upstream {
+		return nil
+	}
+	return &video.Error{Charged: task.Charged(), Failure: video.Failure{
+		Code:    "BoughtElsewhere",
+		Message: fmt.Sprintf("it was bought from %s, and this server reaches %s: only a server with the old settings follows it", task.Upstream, t.Ledger.Upstream),
+		Advice:  "Ask the user for a server with the settings that it was bought with: DASHSCOPE_REGION, DASHSCOPE_HTTP_BASE_URL and the key.",
+	}}
 }
 
 // until waits for a change after which the task is as it should be, or for the end of ctx.
@@ -63,16 +77,19 @@ func (t *Tracker) until(ctx context.Context, task video.Task, done func(*video.T
 	}
 }
 
-// unfinished reports whether more may still become known of the task by itself.
-func (t *Tracker) unfinished(task *video.Task) bool {
-	inTime := time.Now().Before(task.ExpiresAt())
+// Unfinished reports whether more is to become of a task by itself, here or in a process that reaches its service. A clip that
+// could not be saved is finished for now, although it is tried again.
+func (t *Tracker) Unfinished(task *video.Task) bool {
+	now := time.Now()
 	switch {
-	case task.Status.Open():
-		return true
-	case task.Status == video.Unknown && task.ProviderTaskID == "", task.Linkless():
-		return inTime
+	case task.Status.Open() && task.ProviderTaskID != "":
+		return true // the service will tell, if only that it has forgotten it
+	case task.Status.Open(), task.InDoubt(), task.Linkless():
+		return now.Before(task.ExpiresAt())
+	case task.Status != video.Succeeded || task.SavedTo != "" || task.SaveError != "" || t.Saver == nil:
+		return false
 	}
-	return task.Status == video.Succeeded && task.SavedTo == "" && t.Saver != nil && inTime
+	return now.Before(task.VideoURLExpiresAt())
 }
 
 // find looks a task up in the ledger, and a provider's id at the provider.
@@ -114,6 +131,11 @@ func (t *Tracker) Cancel(ctx context.Context, id string) (video.Task, error) {
 	task, err := t.find(ctx, id)
 	if err != nil {
 		return video.Task{}, err
+	}
+	if task.Status.Open() || task.InDoubt() {
+		if err := t.elsewhere(&task); err != nil {
+			return task, err
+		}
 	}
 	if task.ProviderTaskID == "" || task.Found || !task.Status.Open() {
 		return task, uncancellable(&task)

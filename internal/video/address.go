@@ -17,8 +17,12 @@ import (
 const maxURL = 8192
 
 // checkAddress holds an address against the forms that the model takes for that medium ("" when the kind is not told yet)
-// and returns its file ending in lower case, empty when it has none.
-func (r *Report) checkAddress(field, address, medium string) string {
+// and returns its file ending in lower case, empty when it has none. A file on this machine has been looked at before.
+func (r *Report) checkAddress(field, address, medium string, seen *Medium) string {
+	if seen != nil && seen.Local {
+		r.checkLocal(field, address, medium, seen)
+		return ""
+	}
 	schemes := r.schemes(medium)
 	allowed := "an address that begins with " + strings.Join(schemes, ", ")
 	scheme := schemeOf(address)
@@ -35,7 +39,7 @@ func (r *Report) checkAddress(field, address, medium string) string {
 		r.problem(field, allowed, "%q is no full address; did you mean https://%s?", shorten(address), shorten(address))
 		return ""
 	case scheme == "file" || scheme == "" || isDrive(scheme):
-		r.problem(field, allowed, "%q is a local file or no address; files on this machine cannot be sent yet, so put it on a web server first", shorten(address))
+		r.problem(field, allowed, "%q is a local file or no address, and no files of this machine are read here", shorten(address))
 		return ""
 	case !slices.Contains(schemes, scheme+"://"):
 		r.problem(field, allowed, "%s does not take %q addresses here", r.Model.Name, shorten(scheme))

@@ -40,6 +40,7 @@ type Region struct {
 	PricesOf    string `json:"prices_of,omitempty"`    // the region whose rows apply, when not its own
 	PriceSource string `json:"price_source,omitempty"` // replaces those rows' source
 	Local       bool   `json:"local,omitempty"`        // it runs on this machine, and reaches what this machine reaches
+	Uploads     bool   `json:"uploads,omitempty"`      // temporary uploads are documented there
 }
 
 // Price is the price of one second of input or output video.
@@ -219,6 +220,13 @@ func (c *Catalogue) ModelsIn(region string) []string {
 		}
 	}
 	return names
+}
+
+// uploaders lists the models of a region to which files can be uploaded.
+func (c *Catalogue) uploaders(region string) []string {
+	return slices.DeleteFunc(c.ModelsIn(region), func(name string) bool {
+		return !slices.Contains(c.Model(name).Media["video"].Schemes, "oss")
+	})
 }
 
 // regionsOf lists the regions of the real service in which a model is sold.

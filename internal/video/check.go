@@ -16,12 +16,17 @@ type Report struct {
 	Model    *Model   // the nearest one when the model is unknown
 	Price    *Price   // nil when the model is not sold in the region or the resolution is unknown
 	Aliases  []string // what the prompt must call each reference, in their order; empty for a first frame
+	Inline   []bool   // local files that go inside the request instead of being uploaded
 	Untold   []bool   // references that the service may take for videos, although called images: nothing that is sent says so
 	Problems []Problem
 	Warnings []string
 
 	otherMedia []string
 	local      bool // the service runs on this machine
+
+	uploadsKnown bool     // the region's service is documented to take temporary uploads
+	uploaders    []string // models to which files can be uploaded
+
 	ratioGiven bool
 	unpriced   bool // something that decides the price is not known
 }
@@ -30,14 +35,20 @@ func (r *Report) problem(field, allowed, wrong string, args ...any) {
 	r.Problems = append(r.Problems, Problem{Field: field, Wrong: fmt.Sprintf(wrong, args...), Allowed: allowed})
 }
 
+// fileProblem is a problem of what an address leads to.
+func (r *Report) fileProblem(field, allowed, wrong string, args ...any) {
+	r.problem(field, allowed, wrong, args...)
+	r.Problems[len(r.Problems)-1].OfFile = true
+}
+
 func (r *Report) warn(format string, args ...any) {
 	r.Warnings = append(r.Warnings, fmt.Sprintf(format, args...))
 }
 
-// Check holds a request against every rule of its model that can be known without looking at the media, and reports all
-// that is wrong at once. Nothing is dropped or cut to fit.
+// Check holds a request against every rule of its model that is documented, as far as it can be known, and reports all
+// that is wrong at once; what looking at the media has told comes with the references. Nothing is dropped or cut to fit.
 func (c *Catalogue) Check(req Request, region string) *Report {
-	r := &Report{Request: req, otherMedia: c.OtherMedia}
+	r := &Report{Request: req, otherMedia: c.OtherMedia, uploaders: c.uploaders(region)}
 	r.Request.Model = fold(req.Model, c.ModelNames())
 	r.Request.References = slices.Clone(req.References)
 	if strings.TrimSpace(req.Model) == "" {

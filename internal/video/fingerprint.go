@@ -9,13 +9,16 @@ import (
 )
 
 // Fingerprint identifies what would be bought: equal for requests that differ only in documented defaults spelt out, in
-// blanks around a text, or in the known length of a reference video, which is not part of the request.
+// blanks around a text, or in the known length of a reference video, which is not part of the request. A file on this machine
+// counts by its content.
 func (r *Report) Fingerprint() string {
 	req := r.Request
 	req.Prompt, req.NegativePrompt = strings.TrimSpace(req.Prompt), strings.TrimSpace(req.NegativePrompt)
 	req.References = slices.Clone(req.References)
 	for i := range req.References {
-		req.References[i].Seconds = nil
+		ref := &req.References[i]
+		ref.Seconds = nil
+		ref.URL, ref.VoiceURL = content(ref.URL, ref.Medium), content(ref.VoiceURL, ref.VoiceMedium)
 	}
 	m := r.Model
 	if req.Ratio == m.RatioDefault {
@@ -36,4 +39,12 @@ func (r *Report) Fingerprint() string {
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])
+}
+
+// content names what an address leads to: for a local file what it holds, since that is what is sent.
+func content(address string, seen *Medium) string {
+	if seen == nil || !seen.Local {
+		return address
+	}
+	return "sha256:" + seen.Sum
 }

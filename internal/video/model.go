@@ -85,7 +85,8 @@ type DurationRange struct {
 // MediaLimits bounds one kind of reference file.
 type MediaLimits struct {
 	Formats   []string `json:"formats"`    // file endings
-	Schemes   []string `json:"schemes"`    // forms of URL
+	Schemes   []string `json:"schemes"`    // forms of URL; where oss is among them, files can be uploaded
+	NoAlpha   []string `json:"no_alpha"`   // formats that must have no transparency
 	MaxMB     int      `json:"max_mb"`     // 1,048,576 bytes each
 	SidePx    Range    `json:"side_px"`    // width and height, pixels
 	MaxAspect int      `json:"max_aspect"` // the longer side is at most this many times the shorter one; 0 is unbounded

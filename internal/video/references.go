@@ -4,15 +4,13 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/shopspring/decimal"
 )
 
 // checkReferences tells the kind of each reference, counts them, and holds each against the limits of its kind.
 // It reports whether every one of them is of a known kind, so that the prompt's names can be held against them.
 func (r *Report) checkReferences(region *Region) bool {
 	m, refs := r.Model, r.Request.References
-	r.local = region != nil && region.Local
+	r.local, r.uploadsKnown = region != nil && region.Local, region != nil && region.Uploads
 	if most := m.References.Max + m.References.FirstFrames; len(refs) > most {
 		// One answer is enough: a list this long says nothing about its single members.
 		r.problem("references", r.countsAllowed(), "there are %d of them", len(refs))
@@ -21,6 +19,7 @@ func (r *Report) checkReferences(region *Region) bool {
 	}
 	for i := range refs {
 		r.checkReference(i, &refs[i])
+		r.Inline = append(r.Inline, r.inline(refs[i].Medium))
 	}
 	r.checkCounts()
 	r.nameReferences()
@@ -35,30 +34,53 @@ func (r *Report) checkReferences(region *Region) bool {
 func (r *Report) checkReference(i int, ref *Reference) {
 	field := fmt.Sprintf("references[%d]", i)
 	before := len(r.Problems)
-	ending := r.checkAddress(field+".url", ref.URL, mediaOf(ref.Kind))
+	ending := r.checkAddress(field+".url", ref.URL, mediaOf(ref.Kind), ref.Medium)
+	good, seen := len(r.Problems) == before, ref.Medium
 	if ref.Kind == "" {
-		ref.Kind = r.kindOf(ending)
+		ref.Kind = r.kindSeen(seen, ending)
 	}
 	switch {
-	case ref.Kind == "" && len(r.Problems) > before: // the address is told; it may tell the kind once it is right
+	case ref.Kind == "" && good && seen != nil && (seen.Format != "" || seen.Wrong != ""):
+		r.checkMedium(field+".url", "", seen)
+	case ref.Kind == "" && !good: // the address is told; it may tell the kind once it is right
 	case ref.Kind == "" && r.isMedia(ending):
-		r.problem(field+".url", strings.Join(slices.Concat(r.Model.Media["image"].Formats, r.Model.Media["video"].Formats), ", "), ".%s is not taken", shorten(ending))
+		r.problem(field+".url", r.formats(""), ".%s is not taken", shorten(ending))
 	case ref.Kind == "":
 		r.problem(field+".type", "image, video or first_frame", "the url does not tell whether this is an image or a video")
+		r.Problems[len(r.Problems)-1].OfFile = seen != nil // which may have told before
 	case ref.Kind != "" && !slices.Contains(Kinds(), ref.Kind):
 		r.problem(field+".type", "image, video or first_frame", "%q is unknown", shorten(string(ref.Kind)))
 		ref.Kind = ""
 	case ref.Kind != "":
-		r.checkFormat(field+".url", ref, ending)
+		if good && seen != nil {
+			r.checkMedium(field+".url", mediaOf(ref.Kind), seen)
+		}
+		if seen == nil || seen.Format == "" { // else the content tells more than the address
+			r.checkFormat(field+".url", ref, ending)
+		}
 		r.checkKind(field, ref)
 	}
+}
+
+// kindSeen tells what a reference is, by its content, or else by its file ending.
+func (r *Report) kindSeen(seen *Medium, ending string) Kind {
+	if seen != nil && seen.Format != "" {
+		switch seen.Kind {
+		case "image":
+			return Image
+		case "video":
+			return Video
+		}
+		return ""
+	}
+	return r.kindOf(ending)
 }
 
 // findUntold marks the images of wan2.6 whose address does not tell what they are: on that wire only the address is sent, and
 // if it is a video that comes, it is billed as one.
 func (r *Report) findUntold() {
 	for i, ref := range r.Request.References {
-		untold := r.Model.Wire == WireReferenceURLs && ref.Kind == Image && r.kindOf(endingOf(ref.URL)) == ""
+		untold := r.Model.Wire == WireReferenceURLs && ref.Kind == Image && r.kindSeen(ref.Medium, endingOf(ref.URL)) == ""
 		r.Untold = append(r.Untold, untold)
 		if untold {
 			r.warn("references[%d]: %s is told no type, only the address, which does not say that this is an image: a video would be billed", i, r.Model.Name)
@@ -78,12 +100,14 @@ func (r *Report) checkKind(field string, ref *Reference) {
 	if ref.Seconds == nil {
 		return
 	}
-	limits := m.Media["video"].Seconds
+	limits := m.Media["video"]
 	switch {
 	case ref.Kind != Video:
 		r.problem(field+".duration_seconds", "leave it out", "an image has no length")
-	case ref.Seconds.LessThan(decimal.NewFromInt(limits.Min)) || ref.Seconds.GreaterThan(decimal.NewFromInt(limits.Max)):
-		r.problem(field+".duration_seconds", fmt.Sprintf("videos of %d to %d seconds", limits.Min, limits.Max),
+	case ref.Medium != nil && ref.Medium.Seconds != nil:
+		r.checkGiven(field+".duration_seconds", ref)
+	case !limits.takes(*ref.Seconds):
+		r.problem(field+".duration_seconds", fmt.Sprintf("videos of %d to %d seconds", limits.Seconds.Min, limits.Seconds.Max),
 			"%s takes no video of %s seconds", m.Name, shorten(ref.Seconds.String()))
 	}
 }
@@ -101,7 +125,12 @@ func (r *Report) checkVoice(field string, ref *Reference) {
 	if r.count(FirstFrame) > 0 {
 		r.warn("%s: the guide does not recommend voices beside a first frame", field)
 	}
-	ending := r.checkAddress(field, ref.VoiceURL, "voice")
+	before, seen := len(r.Problems), ref.VoiceMedium
+	ending := r.checkAddress(field, ref.VoiceURL, "voice", seen)
+	if seen != nil && len(r.Problems) == before {
+		r.checkMedium(field, "voice", seen)
+		return
+	}
 	if formats := m.Media["voice"].Formats; r.isMedia(ending) && !slices.Contains(formats, ending) {
 		r.problem(field, strings.Join(formats, ", "), "a voice in the form of .%s is not taken", shorten(ending))
 	}
@@ -111,7 +140,7 @@ func (r *Report) checkVoice(field string, ref *Reference) {
 func (r *Report) checkFormat(field string, ref *Reference, ending string) {
 	formats := r.Model.Media[mediaOf(ref.Kind)].Formats
 	if r.isMedia(ending) && !slices.Contains(formats, ending) {
-		r.problem(field, strings.Join(formats, ", "), ".%s is not taken as a reference of type %s", shorten(ending), ref.Kind)
+		r.problem(field, r.formats(mediaOf(ref.Kind)), ".%s is not taken as a reference of type %s", shorten(ending), ref.Kind)
 	}
 }
 

@@ -42,6 +42,10 @@ const (
 // Source: "task_id validity" and "Result link" in Wan - reference-to-video (2.6), 2026-04-29.
 const Lifetime = 24 * time.Hour
 
+// Alarm is how long before the service forgets a task without a known end that is raised: time enough to look for the clip by
+// hand.
+const Alarm = 2 * time.Hour
+
 // Task is one clip on its way: what was asked, what it may cost, where it stands and what came of it.
 type Task struct {
 	ID             string // ours: opaque and stable
@@ -116,6 +120,9 @@ type Failure struct {
 	Retryable bool   // whether the same request may succeed later
 	RequestID string
 }
+
+// InDoubt reports a purchase of unknown fate: nobody has told that it was bought, nor that it was not.
+func (t *Task) InDoubt() bool { return t.Status == Unknown && t.ProviderTaskID == "" }
 
 // Linkless reports a success whose link has not been seen: it is paid for, and nobody has it yet.
 func (t *Task) Linkless() bool {

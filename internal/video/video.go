@@ -41,6 +41,9 @@ type Reference struct {
 	VoiceURL string `json:"voice_url,omitempty"`
 	// Seconds is the length of a reference clip, nil when it is not known. It changes the price, never the request.
 	Seconds *decimal.Decimal `json:"duration_seconds,omitempty"`
+	// Medium and VoiceMedium are what looking at the files has told, nil when nobody looked.
+	Medium      *Medium `json:"-"`
+	VoiceMedium *Medium `json:"-"`
 }
 
 // Cost is what a clip will cost or did cost, in the account's currency. Low equals High when nothing is left open.
@@ -63,6 +66,7 @@ type Problem struct {
 	Field   string `json:"field"`   // as the caller spells it, such as "references[2].url"
 	Wrong   string `json:"problem"` // what is wrong, with the bad value
 	Allowed string `json:"allowed"` // what would be right
+	OfFile  bool   `json:"-"`       // it is about what an address leads to, which may have been good before
 }
 
 func (p Problem) String() string { return p.Field + ": " + p.Wrong + "; allowed: " + p.Allowed }

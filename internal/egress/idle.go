@@ -1,0 +1,50 @@
+package egress
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"time"
+)
+
+// ErrIdle is the error of a body that sent nothing for 30 s while it was read.
+var ErrIdle error = complaint("stopped sending")
+
+// watched sends a request and ends its body when nothing comes for too long. A slow body that goes on is let be.
+func (d *door) watched(req *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(req.Context())
+	resp, err := d.Transport.RoundTrip(req.WithContext(ctx))
+	if err != nil {
+		cancel(nil)
+		return nil, err
+	}
+	resp.Request = req
+	timer := time.AfterFunc(d.idle, func() { cancel(ErrIdle) })
+	timer.Stop() // it runs while somebody waits for bytes, not while they make up their mind
+	resp.Body = &watchedBody{resp.Body, ctx, cancel, timer, d.idle}
+	return resp, nil
+}
+
+type watchedBody struct {
+	io.ReadCloser
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	timer  *time.Timer
+	idle   time.Duration
+}
+
+func (b *watchedBody) Read(p []byte) (int, error) {
+	b.timer.Reset(b.idle)
+	n, err := b.ReadCloser.Read(p)
+	b.timer.Stop()
+	if err != nil && err != io.EOF && context.Cause(b.ctx) == ErrIdle { //nolint:errorlint // a reader's end is never wrapped
+		err = ErrIdle
+	}
+	return n, err
+}
+
+func (b *watchedBody) Close() error {
+	b.timer.Stop()
+	defer b.cancel(nil)
+	return b.ReadCloser.Close()
+}

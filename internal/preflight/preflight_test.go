@@ -1,0 +1,298 @@
+package preflight_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"r2v-mcp/internal/egress"
+	"r2v-mcp/internal/local"
+	"r2v-mcp/internal/preflight"
+	"r2v-mcp/internal/simulator/clip"
+	"r2v-mcp/internal/simulator/simulatortest"
+	"r2v-mcp/internal/video"
+)
+
+// web is a real server, and what was asked of it.
+type web struct {
+	*httptest.Server
+	requests, bytes atomic.Int64
+}
+
+// counted counts what a server sends.
+type counted struct {
+	http.ResponseWriter
+	bytes *atomic.Int64
+}
+
+func (c counted) Write(p []byte) (int, error) {
+	n, err := c.ResponseWriter.Write(p)
+	c.bytes.Add(int64(n))
+	return n, err
+}
+
+func serve(t *testing.T, handler http.HandlerFunc) (*web, *preflight.Preflight) {
+	t.Helper()
+	w := &web{}
+	w.Server = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		w.requests.Add(1)
+		handler(counted{rw, &w.bytes}, r)
+	}))
+	t.Cleanup(w.Close)
+	client, err := egress.NewClient(egress.Settings{Allow: []string{w.Listener.Addr().String()}})
+	require.NoError(t, err)
+	return w, &preflight.Preflight{Client: client}
+}
+
+func refs(addresses ...string) []video.Reference {
+	var out []video.Reference
+	for _, address := range addresses {
+		out = append(out, video.Reference{URL: address})
+	}
+	return out
+}
+
+// look looks at one address.
+func look(t *testing.T, p *preflight.Preflight, address string) *video.Medium {
+	t.Helper()
+	seen := p.Look(t.Context(), refs(address))[0].Medium
+	require.NotNil(t, seen)
+	return seen
+}
+
+func made(t *testing.T, length time.Duration) []byte {
+	t.Helper()
+	content, err := clip.Bytes(clip.Spec{Width: 640, Height: 360, Duration: length})
+	require.NoError(t, err)
+	return content
+}
+
+// indexLast is a clip whose pictures are padded to a size and come before its index, as cameras and encoders write them. It is a
+// file with a hole.
+func indexLast(t *testing.T, length time.Duration, size int64) *os.File {
+	t.Helper()
+	boxes := map[string][]byte{}
+	for rest := made(t, length); len(rest) > 0; {
+		n := binary.BigEndian.Uint32(rest)
+		boxes[string(rest[4:8])] = rest[:n]
+		rest = rest[n:]
+	}
+	file, err := os.Create(filepath.Join(t.TempDir(), "index-last.mp4"))
+	require.NoError(t, err)
+	t.Cleanup(func() { file.Close() })
+	pictures := size - int64(len(boxes["ftyp"])+len(boxes["moov"]))
+	head := binary.BigEndian.AppendUint32(bytes.Clone(boxes["ftyp"]), uint32(pictures))
+	_, err = file.Write(append(head, "mdat"...))
+	require.NoError(t, err)
+	_, err = file.WriteAt(boxes["moov"], size-int64(len(boxes["moov"])))
+	require.NoError(t, err)
+	return file
+}
+
+func TestAClipOf100MBWithItsIndexAtTheEndIsMeasuredWithAFewSmallRequests(t *testing.T) {
+	const size = 100 << 20
+	file := indexLast(t, 29_970*time.Millisecond, size)
+	w, p := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		http.ServeContent(w, r, "clip.mp4", time.Now(), io.NewSectionReader(file, 0, size))
+	})
+	seen := look(t, p, w.URL+"/clip")
+	require.Empty(t, seen.Wrong+seen.Unseen)
+	require.Equal(t, "29.97", seen.Seconds.String())
+	require.Equal(t, []int{640, 360, size}, []int{seen.Width, seen.Height, int(seen.Bytes)})
+	t.Logf("%d requests, %d bytes", w.requests.Load(), w.bytes.Load())
+	require.LessOrEqual(t, w.requests.Load(), int64(4))
+	require.Less(t, w.bytes.Load(), int64(300_000))
+}
+
+func TestReferencesAreLookedAtSideBySide(t *testing.T) {
+	file := indexLast(t, 8*time.Second, 5<<20)
+	_, p := serve(t, nil)
+	var addresses []string
+	for range 5 { // each a server of its own, which answers every request after 200 ms
+		w, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			<-time.After(200 * time.Millisecond)
+			http.ServeContent(w, r, "clip.mp4", time.Now(), io.NewSectionReader(file, 0, 5<<20))
+		})
+		addresses = append(addresses, w.URL)
+	}
+	client, err := egress.NewClient(egress.Settings{Allow: []string{"127.0.0.0/8"}})
+	require.NoError(t, err)
+	p.Client = client
+	start := time.Now()
+	for _, ref := range p.Look(t.Context(), refs(addresses...)) {
+		require.Empty(t, ref.Medium.Wrong+ref.Medium.Unseen)
+		require.Equal(t, "8", ref.Medium.Seconds.String())
+	}
+	t.Log(time.Since(start))
+	require.Less(t, time.Since(start), 700*time.Millisecond)
+}
+
+func TestWhatWasSeenForAnEstimateIsNotFetchedForThePurchase(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		content, asked, sent := made(t, 8*time.Second), 0, 0
+		p := &preflight.Preflight{Client: &http.Client{Transport: simulatortest.Transport(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			asked++
+			w.Header().Set("ETag", fmt.Sprintf(`"%d"`, len(content)))
+			http.ServeContent(w, r, "clip.mp4", time.Time{}, bytes.NewReader(content))
+			sent += w.(*httptest.ResponseRecorder).Body.Len()
+		}))}}
+		const address = "https://media.example/clip.mp4"
+		require.Equal(t, "8", look(t, p, address).Seconds.String())
+		require.Equal(t, 1, asked)
+		time.Sleep(9 * time.Minute)
+		require.Equal(t, "8", look(t, p, address).Seconds.String())
+		require.Equal(t, 1, asked, "not again")
+
+		time.Sleep(2 * time.Minute)
+		before := sent
+		require.Equal(t, "8", look(t, p, address).Seconds.String())
+		require.Equal(t, []int{2, before}, []int{asked, sent}, "asked whether it is still the same, and nothing else")
+
+		content = made(t, 3*time.Second)
+		time.Sleep(11 * time.Minute)
+		require.Equal(t, "3", look(t, p, address).Seconds.String())
+	})
+}
+
+// silent is a server that never answers.
+type silent struct{}
+
+func (silent) RoundTrip(r *http.Request) (*http.Response, error) {
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
+func TestAnAnswerIsThereInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &preflight.Preflight{Client: &http.Client{Transport: silent{}}}
+		start := time.Now()
+		seen := look(t, p, "https://media.example/a.png")
+		require.Equal(t, 4*time.Second, time.Since(start))
+		require.Empty(t, seen.Wrong)
+		require.Equal(t, "media.example did not answer in time", seen.Unseen)
+	})
+}
+
+func TestDeadAddressesAreWrongAndTroubleIsNot(t *testing.T) {
+	w, p := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		var code int
+		_, _ = fmt.Sscanf(r.URL.Path, "/%d", &code)
+		w.WriteHeader(code)
+	})
+	for _, code := range []int{400, 401, 403, 404, 405, 410, 451} {
+		seen := look(t, p, fmt.Sprintf("%s/%d?Signature=secret", w.URL, code))
+		require.Contains(t, seen.Wrong, fmt.Sprintf("HTTP %d", code))
+		require.NotContains(t, seen.Wrong, "secret")
+	}
+	for _, code := range []int{408, 425, 429, 500, 502, 503} {
+		seen := look(t, p, fmt.Sprintf("%s/%d", w.URL, code))
+		require.Empty(t, seen.Wrong)
+		require.Contains(t, seen.Unseen, fmt.Sprintf("HTTP %d", code))
+	}
+	w.Close()
+	require.Contains(t, look(t, p, w.URL+"/404").Wrong, "refuses connections")
+	require.Contains(t, look(t, p, "http://127.0.0.2:9/a.png").Wrong, "loopback")
+}
+
+func TestFailuresAreNotRemembered(t *testing.T) {
+	var mended atomic.Bool
+	w, p := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if !mended.Load() {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		http.ServeContent(w, r, "clip.mp4", time.Now(), bytes.NewReader(made(t, 2*time.Second)))
+	})
+	require.NotEmpty(t, look(t, p, w.URL).Wrong)
+	mended.Store(true)
+	require.Equal(t, "2", look(t, p, w.URL).Seconds.String())
+}
+
+func TestAServerThatIgnoresRangesIsReadFromTheBeginning(t *testing.T) {
+	content := made(t, 4*time.Second)
+	w, p := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/last" {
+			_, _ = io.Copy(w, io.NewSectionReader(indexLast(t, time.Second, 8<<20), 0, 8<<20))
+			return
+		}
+		_, _ = w.Write(content)
+	})
+	first := look(t, p, w.URL+"/first")
+	require.Empty(t, first.Wrong+first.Unseen)
+	require.Equal(t, "4", first.Seconds.String())
+	seen := look(t, p, w.URL+"/last")
+	require.Empty(t, seen.Wrong)
+	require.Contains(t, seen.Unseen, "only from the beginning")
+	require.Less(t, w.bytes.Load(), int64(6<<20), "cut off")
+}
+
+func TestAPictureInsideTheRequestIsMeasured(t *testing.T) {
+	content, err := os.ReadFile("../../testdata/media/16-bits-alpha.png")
+	require.NoError(t, err)
+	seen := look(t, &preflight.Preflight{}, "data:image/png;base64,"+base64.StdEncoding.EncodeToString(content))
+	require.True(t, seen.Alpha)
+	require.Equal(t, "png", seen.Format)
+	require.EqualValues(t, len(content), seen.Bytes)
+}
+
+func TestLocalFilesAreMeasuredAndSummedUp(t *testing.T) {
+	dir := t.TempDir()
+	content := made(t, 5*time.Second)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "anna.mp4"), content, 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "secret.txt"), []byte("not media"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "cut.mp4"), content[:len(content)/2], 0o600))
+	p := &preflight.Preflight{Folders: func(context.Context) local.Folders { return local.Folders{Roots: []string{dir}} }}
+	seen := look(t, p, "anna.mp4")
+	require.True(t, seen.Local)
+	require.Equal(t, "5", seen.Seconds.String())
+	require.Len(t, seen.Sum, 64)
+	require.Equal(t, seen, look(t, p, filepath.Join(dir, "anna.mp4")))
+	require.Empty(t, look(t, p, "secret.txt").Sum, "what is no medium is not even read whole")
+	require.Contains(t, look(t, p, "cut.mp4").Wrong, "broken")
+	require.Contains(t, look(t, p, "/etc/passwd").Wrong, "/etc/passwd")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "anna.mp4"), made(t, 6*time.Second), 0o600))
+	require.Equal(t, "6", look(t, p, "anna.mp4").Seconds.String(), "a file that was changed is another one")
+}
+
+func TestWhatCannotBeLookedAtIsLeftAlone(t *testing.T) {
+	p := &preflight.Preflight{}
+	for _, address := range []string{"oss://bucket/a.mp4", "ftp://media.example/a.mp4", "", "a.png"} {
+		require.Nil(t, p.Look(t.Context(), refs(address))[0].Medium, address)
+	}
+	many := p.Look(t.Context(), refs(strings.Split(strings.Repeat("http://127.0.0.1:1/a,", 50), ",")...))
+	require.Nil(t, many[0].Medium, "a list this long is refused as a whole")
+}
+
+func TestManyLookAtTheSameTime(t *testing.T) {
+	content := made(t, 2*time.Second)
+	w, p := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		http.ServeContent(w, r, "clip.mp4", time.Now(), bytes.NewReader(content))
+	})
+	var looking sync.WaitGroup
+	for i := range 300 { // more than are remembered
+		looking.Go(func() {
+			address := fmt.Sprintf("%s/%d", w.URL, i)
+			for _, ref := range p.Look(t.Context(), refs(address, address)) {
+				if ref.Medium.Seconds == nil || ref.Medium.Seconds.String() != "2" {
+					t.Error(ref.Medium)
+				}
+			}
+		})
+	}
+	looking.Wait()
+}

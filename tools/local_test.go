@@ -1,0 +1,151 @@
+package tools_test
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"image/color"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// threeFiles are a clip, a picture and a voice in a folder.
+func threeFiles(t *testing.T) (folder string, references []any) {
+	t.Helper()
+	folder = t.TempDir()
+	for name, content := range map[string][]byte{"dancer.mp4": aClip(t, "3.24"), "hat one.png": aPicture(t, 300, 300, color.White), "voice.wav": aVoice(2)} {
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name), content, 0o600))
+	}
+	return folder, []any{"dancer.mp4", arguments{"url": filepath.Join(folder, "hat one.png"), "voice_url": "voice.wav"}}
+}
+
+// aVoice is a silent WAV of so many seconds.
+func aVoice(seconds int) []byte {
+	const rate = 8000
+	size := uint32(seconds * rate * 2)
+	out := binary.LittleEndian.AppendUint32([]byte("RIFF"), 36+size)
+	out = append(out, "WAVEfmt "...)
+	for _, field := range []any{uint32(16), uint16(1), uint16(1), uint32(rate), uint32(rate * 2), uint16(2), uint16(16)} {
+		out, _ = binary.Append(out, binary.LittleEndian, field)
+	}
+	out = binary.LittleEndian.AppendUint32(append(out, "data"...), size)
+	return append(out, make([]byte, size)...)
+}
+
+func TestLocalFilesAreUploadedOnce(t *testing.T) {
+	folder, references := threeFiles(t)
+	w := looking(t, options{}, folder)
+	request := wan27(arguments{"prompt": "Video 1 wears the hat of Image 1", "references": references, "resolution": "720P", "duration": 5})
+	estimate := w.answer("estimate_cost", request)
+	require.Empty(t, estimate["problems"])
+	require.Empty(t, estimate["warnings"])
+	require.Zero(t, w.count("upload"), "an estimate sends nothing")
+	task := w.answer("get_task", arguments{"task_id": w.answer("generate_r2v", request)["task_id"], "wait_seconds": 30})
+	require.Equal(t, "SUCCEEDED", task["status"])
+	require.Equal(t, path(estimate, "cost", "high"), path(task, "cost", "billed"))
+	require.Equal(t, 3, w.count("upload"))
+
+	var body struct {
+		Input struct {
+			Media []struct {
+				Type, URL string
+				Voice     string `json:"reference_voice"`
+			}
+		}
+	}
+	require.Len(t, w.bodies(), 1)
+	require.NoError(t, json.Unmarshal([]byte(w.bodies()[0]), &body))
+	media := body.Input.Media
+	require.Len(t, media, 2)
+	for _, address := range []string{media[0].URL, media[1].URL, media[1].Voice} {
+		require.True(t, strings.HasPrefix(address, "oss://dashscope-instant/"), address)
+		require.NotContains(t, address, filepath.Base(folder), "folders of the user's are nobody's business")
+	}
+
+	again := w.answer("generate_r2v", request)
+	require.Equal(t, true, again["replayed"])
+	request["idempotency_key"] = "another"
+	require.Equal(t, false, w.answer("generate_r2v", request)["replayed"])
+	require.Equal(t, 3, w.count("upload"), "the same content is sent once")
+	require.Equal(t, 2, w.created())
+
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "dancer.mp4"), aClip(t, "4"), 0o600))
+	changed := w.answer("generate_r2v", wan27(arguments{"prompt": "Video 1 wears the hat of Image 1", "references": references, "resolution": "720P", "duration": 5}))
+	require.Equal(t, false, changed["replayed"], "another content is another request, whatever its path")
+	require.Equal(t, 4, w.count("upload"))
+}
+
+func TestLocalFilesOnWan26AreRefusedWithAWayOut(t *testing.T) {
+	folder, _ := threeFiles(t)
+	w := looking(t, options{}, folder)
+	text := w.refusal("generate_r2v", arguments{"model": "wan2.6-r2v", "prompt": "character1 dances", "references": refs("dancer.mp4")})
+	require.Contains(t, text, `"dancer.mp4" is a file on this machine, and wan2.6-r2v takes none`)
+	require.Contains(t, text, "wan2.7-r2v, wan2.7-r2v-2026-06-12, to which files are uploaded")
+}
+
+func TestFilesOutsideTheFoldersAreRefused(t *testing.T) {
+	folder, _ := threeFiles(t)
+	other, _ := threeFiles(t)
+	require.NoError(t, os.Symlink(filepath.Join(other, "dancer.mp4"), filepath.Join(folder, "link.mp4")))
+	w := looking(t, options{}, folder)
+	for _, address := range []string{filepath.Join(other, "dancer.mp4"), "../" + filepath.Base(other) + "/dancer.mp4", "link.mp4", "file://" + other + "/dancer.mp4"} {
+		text := w.refusal("generate_r2v", wan27(arguments{"prompt": "Video 1 dances", "references": refs(address)}))
+		require.Contains(t, text, "R2V_FILE_ROOTS", address)
+		require.Contains(t, text, folder, "it says what is allowed")
+	}
+	sandbox := w.refusal("generate_r2v", wan27(arguments{"prompt": "Video 1 dances", "references": refs("/mnt/user-data/uploads/dancer.mp4")}))
+	require.Contains(t, sandbox, "sandbox")
+	nowhere := looking(t, options{})
+	require.Contains(t, nowhere.refusal("generate_r2v", wan27(arguments{"prompt": "Video 1 dances", "references": refs("dancer.mp4")})), "R2V_FILE_ROOTS")
+}
+
+func TestWhereUploadsAreNotDocumentedSmallPicturesGoInsideTheRequest(t *testing.T) {
+	folder, references := threeFiles(t)
+	w := looking(t, options{region: "singapore"}, folder)
+	answer := w.answer("generate_r2v", wan27(arguments{"prompt": "Image 1 waves", "references": refs("hat one.png")}))
+	require.Empty(t, answer["warnings"])
+	require.Contains(t, w.bodies()[0], `"url":"data:image/png;base64,iVBOR`)
+	require.Zero(t, w.count("upload"))
+	answer = w.answer("generate_r2v", wan27(arguments{"prompt": "Video 1 waves to Image 1", "references": references}))
+	require.Contains(t, fmt.Sprint(answer["warnings"]), "documents for Beijing alone")
+	require.Equal(t, 2, w.count("upload"), "the clip and the voice")
+}
+
+func TestARefusedUploadBuysNothing(t *testing.T) {
+	folder, references := threeFiles(t)
+	w := looking(t, options{refuse: "/uploads"}, folder)
+	text := w.refusal("generate_r2v", wan27(arguments{"prompt": "Video 1 wears the hat of Image 1", "references": references}))
+	require.Contains(t, text, "The local files are not at the service.")
+	require.Contains(t, text, "charged: no")
+	require.Contains(t, text, "https")
+}
+
+func TestALocalFileThatIsGoneDoesNotHideWhatItBought(t *testing.T) {
+	folder, references := threeFiles(t)
+	w := looking(t, options{}, folder)
+	request := wan27(arguments{"prompt": "Video 1 wears the hat of Image 1", "references": references, "idempotency_key": "k"})
+	bought := w.answer("generate_r2v", request)
+	require.NoError(t, os.Remove(filepath.Join(folder, "dancer.mp4")))
+	text, isError := w.call("generate_r2v", request)
+	require.True(t, isError)
+	require.Contains(t, text, fmt.Sprintf("get_task with task_id %s", bought["task_id"]))
+	require.Equal(t, 1, w.created())
+}
+
+// refusing answers one path with a refusal, and hands everything else on.
+func refusingPath(path string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if path != "" && strings.Contains(r.URL.Path, path) {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = w.Write([]byte(`{"code":"AccessDenied","message":"Access denied.","request_id":"r"}`))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
