@@ -120,10 +120,10 @@ func (l *Ledger) insert(ctx context.Context, tx *sql.Tx, o video.Order) (video.T
 
 // reclaim gives a claim that came to nothing to who asks again.
 func (l *Ledger) reclaim(ctx context.Context, tx *sql.Tx, id string, o video.Order) (video.Task, error) {
-	now := time.Now()
-	return scan(tx.QueryRowContext(ctx, `UPDATE r2v_task SET status = 'PENDING', failure = '', upstream = $2, account = $3,
+	now, request := time.Now(), withoutData(o.Request) // whose files may have been sent anew
+	return scan(tx.QueryRowContext(ctx, `UPDATE r2v_task SET status = 'PENDING', failure = '', upstream = $2, account = $3, request = $11,
 		estimate_low = $4, estimate_high = $5, per_second = $6, currency = $7, reserved = $8, created_at = $9, due_at = $10, version = version + 1
 		WHERE id = $1 AND status = 'FAILED' AND provider_task_id IS NULL RETURNING `+columns,
 		id, l.Upstream, l.Account, o.Estimate.Low.String(), o.Estimate.High.String(), o.Estimate.PerSecond.String(), o.Estimate.Currency,
-		nanos(o.Estimate.High), micros(now), due(now.Add(l.Lease))))
+		nanos(o.Estimate.High), micros(now), due(now.Add(l.Lease)), pack(&request)))
 }

@@ -16,7 +16,8 @@ const (
 )
 
 // Uploaded returns the address at which a content, by its SHA-256 in hex, is already kept for a model of this account, and
-// when it dies. The address is "" when there is none, or none that lives for another hour. The error is a *[video.Error].
+// when it dies. The address is "" when there is none, or none that lives for another hour, or when a task with it has failed: it
+// may be that the service could not read it, and sending a file again costs nothing. The error is a *[video.Error].
 func (l *Ledger) Uploaded(ctx context.Context, model, sum string) (url string, expires time.Time, err error) {
 	db, err := l.existing(ctx)
 	if errors.Is(err, ErrNotFound) {
@@ -28,8 +29,9 @@ func (l *Ledger) Uploaded(ctx context.Context, model, sum string) (url string, e
 	now := time.Now()
 	var at int64
 	err = db.QueryRowContext(ctx, `SELECT url, expires_at FROM r2v_upload WHERE upstream = $1 AND account = $2 AND model = $3 AND sum = $4
-		AND expires_at > $5 AND expires_at <= $6`, l.Upstream, l.Account, storable(model), storable(sum),
-		micros(now.Add(uploadReserve)), micros(now.Add(uploadLife))).Scan(&url, &at)
+		AND expires_at > $5 AND expires_at <= $6
+		AND NOT EXISTS (SELECT 1 FROM r2v_task WHERE status = 'FAILED' AND created_at > $7 AND request LIKE '%' || url || '%')`, l.Upstream, l.Account, storable(model), storable(sum),
+		micros(now.Add(uploadReserve)), micros(now.Add(uploadLife)), micros(now.Add(-uploadLife))).Scan(&url, &at)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", time.Time{}, nil
 	}

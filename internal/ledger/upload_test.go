@@ -54,6 +54,26 @@ func uploads() map[string]func(t *testing.T, l *ledger.Ledger) {
 			require.NoError(t, l.KeepUpload(t.Context(), model, sum, url+"2", time.Now().Add(47*time.Hour)))
 			require.Equal(t, url+"2", find(t, l))
 		},
+		"a file of which a task has failed is sent again": func(t *testing.T, l *ledger.Ledger) {
+			require.NoError(t, l.KeepUpload(t.Context(), model, sum, url, time.Now().Add(47*time.Hour)))
+			o := order("Image 1 waves", "k")
+			o.Request.References = []video.Reference{{URL: url, Kind: video.Image}}
+			task, _, err := l.Claim(t.Context(), o)
+			require.NoError(t, err)
+			require.Equal(t, url, find(t, l))
+			_, err = l.NotBought(t.Context(), task, &video.Error{Charged: video.NotCharged, Failure: video.Failure{Code: "InvalidURL"}})
+			require.NoError(t, err)
+			require.Empty(t, find(t, l))
+			again := "oss://dashscope-instant/b.png"
+			require.NoError(t, l.KeepUpload(t.Context(), model, sum, again, time.Now().Add(47*time.Hour)))
+			require.Equal(t, again, find(t, l))
+			o.Request.References[0].URL = again
+			task, _, err = l.Claim(t.Context(), o) // with its key, which bought nothing
+			require.NoError(t, err)
+			_, err = l.NotBought(t.Context(), task, &video.Error{Charged: video.NotCharged, Failure: video.Failure{Code: "InvalidURL"}})
+			require.NoError(t, err)
+			require.Empty(t, find(t, l))
+		},
 		"an upload of before the clock was set back is not trusted": func(t *testing.T, l *ledger.Ledger) {
 			require.NoError(t, l.KeepUpload(t.Context(), model, sum, url, time.Now().Add(49*time.Hour)))
 			require.Empty(t, find(t, l))

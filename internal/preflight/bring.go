@@ -59,7 +59,7 @@ func (p *Preflight) Bring(ctx context.Context, r *video.Report, progress func(do
 func (p *Preflight) file(ctx context.Context, path string, seen *video.Medium) upload.File {
 	folders, ctx := p.Folders(ctx), context.WithoutCancel(ctx)
 	return upload.File{
-		Name: nameOf(path, seen.Format), ContentType: contentType(seen), Size: seen.Bytes, Sum: seen.Sum,
+		Name: path[strings.LastIndexAny(path, `/\`)+1:], ContentType: contentType(seen), Size: seen.Bytes, Sum: seen.Sum,
 		Open: func() (io.ReadSeekCloser, error) { return folders.Open(ctx, path) },
 	}
 }
@@ -100,14 +100,4 @@ func contentType(seen *video.Medium) string {
 		return "video/mp4"
 	}
 	return "image/" + seen.Format
-}
-
-// nameOf is the name of a file without its folders, with an ending that says what it is: some services go by that.
-func nameOf(path, format string) string {
-	name := path[strings.LastIndexAny(path, `/\`)+1:]
-	ending := strings.ToLower(strings.TrimPrefix(filepath.Ext(name), "."))
-	if ending == format || ending == "jpg" && format == "jpeg" {
-		return name
-	}
-	return name + "." + format
 }

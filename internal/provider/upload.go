@@ -23,8 +23,6 @@ const (
 	policyReserve = time.Minute
 	// longestStem is how much of a file's own name an object's name holds.
 	longestStem = 40
-
-	documentedRegion = "beijing"
 )
 
 const (
@@ -136,7 +134,7 @@ func (d *DashScope) unpermitted(err error) error {
 	if !ok || said.Fate() == dashscope.FateNotSent || said.Transient() || said.Unauthorized() || isAboutAccount(said.Code) {
 		return e
 	}
-	if said.Region != documentedRegion && (said.Fate() == dashscope.FateRefused || said.StatusCode == http.StatusOK) {
+	if region := d.catalogue.Region(said.Region); (region == nil || !region.Uploads) && (said.Fate() == dashscope.FateRefused || said.StatusCode == http.StatusOK) {
 		e.Retryable = false
 		e.Advice = fmt.Sprintf("%s Temporary uploads are documented for the region Beijing only, and this service (region %s) takes none.",
 			adviceElsewhere, cmp.Or(said.Region, "unknown"))
