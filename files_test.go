@@ -36,10 +36,16 @@ func TestAFileOfTheWorkingFolderIsAReferenceForEveryClient(t *testing.T) {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
 			c := &conversation{service: newService(t, 600), t: t, home: t.TempDir()}
-			c.agent = k.dial(t, c.server(album(t)), k.modern, func(progressed) {})
+			told := make(chan progressed, 100)
+			folder := album(t)
+			c.agent = k.dial(t, c.server(folder), k.modern, func(p progressed) { told <- p })
 			estimate := c.ask("estimate_cost", dancing())
 			require.Equal(t, []json.Number{"0.72", "0.72"}, []json.Number{estimate.Cost.Low, estimate.Cost.High})
-			made := c.ask("generate_r2v", dancing())
+			made, err := c.try("generate_r2v", dancing(), "my-token")
+			require.NoError(t, err)
+			info, err := os.Stat(filepath.Join(folder, "dancer.mp4"))
+			require.NoError(t, err)
+			require.Equal(t, progressed{"my-token", float64(info.Size()), float64(info.Size())}, <-told, "the file is sent")
 			task := c.ask("get_task", map[string]any{"task_id": made.TaskID, "wait_seconds": 20})
 			require.Equal(t, "SUCCEEDED", task.Status)
 			require.Equal(t, json.Number("0.72"), task.Cost.Billed)

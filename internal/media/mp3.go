@@ -155,7 +155,7 @@ func lengthOfMP3(s *source, at int64, first mpegFrame) (time.Duration, error) {
 	}
 	frames, length, isHeader := countedFrames(b, first)
 	left := s.size - at
-	if frames > 0 && frames <= left/int64(minFrame) && isNear(length, left) {
+	if frames > 0 && frames*int64(first.samples) <= (left/leastRate+1)*int64(first.rate) && isNear(length, left) {
 		return lengthOf(frames*int64(first.samples), int64(first.rate))
 	}
 	if isHeader {
@@ -164,8 +164,8 @@ func lengthOfMP3(s *source, at int64, first mpegFrame) (time.Duration, error) {
 	return walkFrames(s, at)
 }
 
-// minFrame is the length of the shortest frame, in bytes: 8 kbit/s at 24 kHz.
-const minFrame = 24
+// leastRate is how many bytes a second of sound takes at least: 8 kbit/s.
+const leastRate = 1000
 
 // isNear reports whether a told length agrees with the file's: when two sounds were joined, or one was cut, it does not.
 func isNear(told, actual int64) bool {
