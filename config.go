@@ -147,6 +147,15 @@ func (c *Config) upstream() string {
 	return u.Host
 }
 
+// serviceHost is the host of the service without its port.
+func (c *Config) serviceHost() string {
+	host, _, err := net.SplitHostPort(c.upstream())
+	if err != nil {
+		return c.upstream()
+	}
+	return host
+}
+
 // account tells the accounts of a service apart without telling the key: 64 bits of its hash.
 func (c *Config) account() string {
 	sum := sha256.Sum256([]byte("r2v-mcp account\n" + c.Workspace + "\n" + c.APIKey))
@@ -251,10 +260,6 @@ func (c *Config) egressAllow() []string {
 		return append(slices.Clone(c.EgressAllow), u.Host)
 	}
 	return c.EgressAllow
-}
-
-func (c *Config) egress() egress.Settings {
-	return egress.Settings{Allow: c.egressAllow(), Proxy: c.EgressProxy}
 }
 
 // userDataDir is where the operating system wants a user's data, empty where nobody is at home. os has only folders for

@@ -94,7 +94,7 @@ func (p *program) stdio(cmd *cobra.Command, _ []string) error {
 		return err
 	}
 	defer l.close()
-	media := &preflight.Preflight{Client: l.door, Uploads: l.uploads}
+	media := &preflight.Preflight{Client: l.looking, Uploads: l.uploads, Service: cfg.serviceHost()}
 	set := &tools.Set{
 		Catalogue: catalogue, Region: cfg.Region, Tasks: l.tasks, Media: media, BudgetPerTask: cfg.perTask,
 		MaxWait: cfg.MaxWait, PollInterval: cfg.PollInterval, Saves: l.tasks.Saver != nil,

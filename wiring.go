@@ -31,7 +31,8 @@ const (
 type life struct {
 	tasks   *tracker.Tracker
 	uploads *upload.Uploads
-	door    *http.Client // to foreign addresses
+	door    *http.Client // to the links of results
+	looking *http.Client // to the addresses of references
 	logger  *slog.Logger
 	hasKey  bool // to look at tasks with
 }
@@ -49,14 +50,20 @@ func newLife(cfg *Config, catalogue *video.Catalogue, logger *slog.Logger) (*lif
 		}
 		t.Provider = provider.NewDashScope(client, catalogue)
 	}
-	door, err := egress.NewClient(cfg.egress())
+	door, err := egress.NewClient(egress.Settings{Allow: cfg.egressAllow(), Proxy: cfg.EgressProxy})
 	if err != nil {
 		return nil, err
+	}
+	looking := door
+	if region := catalogue.Region(cfg.Region); region == nil || !region.Local { // a gateway on this machine is for results, not for models
+		if looking, err = egress.NewClient(egress.Settings{Allow: cfg.EgressAllow, Proxy: cfg.EgressProxy}); err != nil {
+			return nil, err
+		}
 	}
 	if cfg.SaveDir != "off" && cfg.SaveDir != "" {
 		t.Saver = tracker.Folder{Dir: cfg.SaveDir, Client: door}
 	}
-	return &life{tasks: t, uploads: newUploads(t), door: door, logger: logger, hasKey: cfg.APIKey != ""}, nil
+	return &life{tasks: t, uploads: newUploads(t), door: door, looking: looking, logger: logger, hasKey: cfg.APIKey != ""}, nil
 }
 
 // ledger is the one that the settings name. It opens nothing yet.

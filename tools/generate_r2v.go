@@ -3,9 +3,7 @@ package tools
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -114,48 +112,29 @@ func (s *Set) buy(ctx context.Context, in generateArguments, q *quote, req mcp.C
 	longest := min(longestCall, s.MaxWait)
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
-	order := video.Order{Request: q.report.Request, Estimate: q.cost(), IdempotencyKey: in.IdempotencyKey, Fingerprint: q.report.Fingerprint()}
+	order := video.Order{Request: q.report.Request, Estimate: q.cost(), IdempotencyKey: in.IdempotencyKey}
 	if q.hasFiles() {
+		bringing, cancel := context.WithTimeout(ctx, longest*3/4) // and the rest is for the purchase
+		defer cancel()
+		if err := s.Media.Sum(bringing, order.Request.References); err != nil {
+			return s.withoutFiles(ctx, in, q, err)
+		}
 		replay := order
-		replay.Replay = true
+		replay.Replay, replay.Fingerprint = true, q.report.Fingerprint()
 		if task, _, err := s.Tasks.Create(ctx, replay); err == nil {
 			return s.bought(task, true, q), nil
 		}
-		bringing, cancel := context.WithTimeout(ctx, longest*3/4) // and the rest is for the purchase
-		defer cancel()
 		var err error
 		if order.Request, err = s.Media.Bring(bringing, q.report, share(ctx, req, "bytes of local files sent")); err != nil {
 			return nil, refuse("The local files are not at the service.", err)
 		}
 	}
+	order.Fingerprint = q.report.Fingerprint()
 	task, replayed, err := s.Tasks.Create(ctx, order)
 	if err != nil {
 		return nil, unbought(err)
 	}
 	return s.bought(task, replayed, q), nil
-}
-
-// refused tells what is wrong, unless nothing but a guard or a file is in the way of what this call has bought before: a guard is
-// for buying, a signed link may have ended since, and an answer that was lost must not read as "nothing was bought".
-func (s *Set) refused(ctx context.Context, in generateArguments, q *quote, found []video.Problem) (*generateAnswer, error) {
-	no := &refusal{
-		what: fmt.Sprintf("Refused before anything was sent: %d problem(s).", len(found)), problems: found, charged: video.NotCharged,
-		next: "Correct the arguments and call generate_r2v again; estimate_cost checks a request without buying it.",
-	}
-	ofNow := func(p video.Problem) bool { return p.Field == "max_cost" || p.Field == "cost" || p.OfFile }
-	if in.IdempotencyKey == "" || slices.ContainsFunc(found, func(p video.Problem) bool { return !ofNow(p) }) {
-		return nil, no
-	}
-	task, _, err := s.Tasks.Create(ctx, video.Order{Request: q.report.Request, IdempotencyKey: in.IdempotencyKey, Fingerprint: q.report.Fingerprint(), Replay: true})
-	if err == nil {
-		return s.bought(task, true, q), nil
-	}
-	// What the request is, is known by its files: without them it may only look like another one.
-	if known, ok := errors.AsType[*video.Error](err); ok && known.Code == "IdempotencyKeyReused" {
-		no.what += " " + known.Message + "."
-		no.next = known.Advice
-	}
-	return nil, no
 }
 
 func (s *Set) bought(task video.Task, replayed bool, q *quote) *generateAnswer {

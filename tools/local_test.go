@@ -85,7 +85,10 @@ func TestLocalFilesOnWan26AreRefusedWithAWayOut(t *testing.T) {
 	w := looking(t, options{}, folder)
 	text := w.refusal("generate_r2v", arguments{"model": "wan2.6-r2v", "prompt": "character1 dances", "references": refs("dancer.mp4")})
 	require.Contains(t, text, `"dancer.mp4" is a file on this machine, and wan2.6-r2v takes none`)
-	require.Contains(t, text, "wan2.7-r2v, wan2.7-r2v-2026-06-12, to which files are uploaded")
+	require.Contains(t, text, "or another model: files are uploaded to wan2.7-r2v, wan2.7-r2v-2026-06-12")
+	gone := w.refusal("generate_r2v", arguments{"model": "wan2.6-r2v", "prompt": "character1 dances", "references": refs("gone.mp4")})
+	require.Contains(t, gone, "wan2.6-r2v takes none", "and not first where files may be read, which would not help")
+	require.NotContains(t, gone, "not found")
 }
 
 func TestFilesOutsideTheFoldersAreRefused(t *testing.T) {
@@ -121,8 +124,8 @@ func TestARefusedUploadBuysNothing(t *testing.T) {
 	w := looking(t, options{refuse: "/uploads"}, folder)
 	text := w.refusal("generate_r2v", wan27(arguments{"prompt": "Video 1 wears the hat of Image 1", "references": references}))
 	require.Contains(t, text, "The local files are not at the service.")
+	require.Contains(t, text, "AccessDenied")
 	require.Contains(t, text, "charged: no")
-	require.Contains(t, text, "https")
 }
 
 func TestALocalFileThatIsGoneDoesNotHideWhatItBought(t *testing.T) {
@@ -131,10 +134,42 @@ func TestALocalFileThatIsGoneDoesNotHideWhatItBought(t *testing.T) {
 	request := wan27(arguments{"prompt": "Video 1 wears the hat of Image 1", "references": references, "idempotency_key": "k"})
 	bought := w.answer("generate_r2v", request)
 	require.NoError(t, os.Remove(filepath.Join(folder, "dancer.mp4")))
+	again := w.answer("generate_r2v", request)
+	require.Equal(t, bought["task_id"], again["task_id"])
+	require.Equal(t, true, again["replayed"])
+	require.Contains(t, fmt.Sprint(again["warnings"]), "not all files of this call can be read now")
+
+	delete(request, "idempotency_key")
 	text, isError := w.call("generate_r2v", request)
 	require.True(t, isError)
-	require.Contains(t, text, fmt.Sprintf("get_task with task_id %s", bought["task_id"]))
+	require.Contains(t, text, fmt.Sprintf("task %s (", bought["task_id"]), "without a key the likely one is named")
+	require.Contains(t, text, "buy nothing again. Otherwise: ")
+	request["prompt"], request["idempotency_key"] = "Video 1 eats the hat of Image 1", "k"
+	text, isError = w.call("generate_r2v", request)
+	require.True(t, isError)
+	require.Contains(t, text, "was another request", "what is another request is not taken for it")
 	require.Equal(t, 1, w.created())
+}
+
+func TestAFileThatWasSwappedIsAnotherRequest(t *testing.T) {
+	folder := t.TempDir()
+	w := looking(t, options{}, folder)
+	path := filepath.Join(folder, "hat.png")
+	red, blue := aPicture(t, 300, 300, color.NRGBA{255, 0, 0, 255}), aPicture(t, 300, 300, color.NRGBA{0, 0, 255, 255})
+	for len(red) < len(blue) {
+		red = append(red, 0)
+	}
+	require.Len(t, red, len(blue))
+	request := wan27(arguments{"prompt": "Image 1 waves", "references": refs("hat.png")})
+	require.NoError(t, os.WriteFile(path, red, 0o600))
+	before, err := os.Stat(path)
+	require.NoError(t, err)
+	first := w.answer("generate_r2v", request)
+	require.NoError(t, os.WriteFile(path, blue, 0o600))
+	require.NoError(t, os.Chtimes(path, before.ModTime(), before.ModTime()))
+	second := w.answer("generate_r2v", request)
+	require.NotEqual(t, first["task_id"], second["task_id"], "although its name, size and time are the same")
+	require.Equal(t, 2, w.count("upload"))
 }
 
 // refusing answers one path with a refusal, and hands everything else on.

@@ -149,12 +149,15 @@ func TestEveryDocumentedLimitOfAFileIsHeld(t *testing.T) {
 		reference any
 		says      string
 	}{
-		{"a format that is not taken", f.URL + "/media/animated.gif", "the file is gif, which wan2.7-r2v does not take as an image"},
+		{"a format that is not taken", f.URL + "/media/animated.gif", "the file is gif, which wan2.7-r2v does not take as a reference of type image"},
 		{"a format that the name hides", put("a.png", []byte("GIF89a\x01\x00\x01\x00\x00\x00\x00;")), "the file is gif"},
-		{"a page instead of a picture", put("page.png", []byte("<!DOCTYPE html><html><body>Sign in</body></html>")), "the file is html"},
+		{"a page instead of a picture", put("page.png", []byte("<!DOCTYPE html><html><body>Sign in</body></html>")), "it leads to a web page, not to a file"},
 		{"nothing known", put("noise.jpg", bytes.Repeat([]byte{7, 130}, 500)), "the file is of a format that is not known here"},
-		{"a clip that is called an image", ref(put("c.mp4", aClip(t, "2")), "image"), "it is said to be an image, and the file is a video (mp4); allowed: type video"},
-		{"a picture that is called a video", ref(put("p.png", aPicture(t, 300, 300, color.White)), "video"), "the file is an image (png); allowed: type image"},
+		{"a clip that is called an image", ref(put("c.mp4", aClip(t, "2")), "image"), "it is to be a reference of type image, and the file is a video (mp4); allowed: type video"},
+		{"a picture that is called a video", ref(put("p.png", aPicture(t, 300, 300, color.White)), "video"), "it is to be a reference of type video, and the file is an image (png); allowed: type image"},
+		{"a gif that is called a video", ref(f.URL+"/media/animated.gif", "video"), "the file is gif, which wan2.7-r2v does not take as a reference of type video; allowed: mp4, mov"},
+		{"a file that is empty", put("empty.png", nil), "the file is empty"},
+		{"a length that contradicts a clip that is refused", ref(put("long.mp4", aClip(t, "31")), "", "duration_seconds", 30), "it is 31 s long"},
 		{"a clip that is too short", put("short.mp4", aClip(t, "0.9")), "it is 0.9 s long"},
 		{"a panorama", put("wide.png", aPicture(t, 2400, 290, color.White)), "at most 8 times the shorter"},
 		{"a picture that is too large", put("large.png", aPicture(t, 8001, 1200, color.White)), "it has 8001 x 1200 pixels; allowed: sides of 240 to 8000"},
@@ -222,10 +225,15 @@ func TestALinkThatHasDiedDoesNotHideWhatItBought(t *testing.T) {
 	bought := w.answer("generate_r2v", request)
 	require.NoError(t, os.Remove(path))
 	again := looking(t, options{ledgerPath: ledger}) // a process that has not seen the file
+	replayed := again.answer("generate_r2v", request)
+	require.Equal(t, bought["task_id"], replayed["task_id"])
+	require.Equal(t, true, replayed["replayed"])
+	require.Contains(t, fmt.Sprint(replayed["warnings"]), "not all files of this call can be read now")
+	delete(request, "idempotency_key")
 	text, isError := again.call("generate_r2v", request)
 	require.True(t, isError)
 	require.Contains(t, text, "HTTP 404")
-	require.Contains(t, text, fmt.Sprintf("get_task with task_id %s", bought["task_id"]))
+	require.Contains(t, text, fmt.Sprintf("task %s (", bought["task_id"]))
 	require.Equal(t, 1, w.created())
 }
 

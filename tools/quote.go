@@ -28,6 +28,9 @@ func (s *Set) quote(ctx context.Context, in generateArguments, unread []video.Pr
 		req.References = s.Media.Look(ctx, req.References)
 	}
 	q := &quote{report: s.Catalogue.Check(req, s.Region), unread: unread}
+	if s.Media != nil {
+		s.Media.Forget(q.refusedFiles()...)
+	}
 	q.priceOf = func(resolution string) *video.Price {
 		return s.Catalogue.Price(s.Region, q.report.Model, resolution, q.report.Request.Audio)
 	}
@@ -170,6 +173,20 @@ func (q *quote) warnings() []string {
 	out := append([]string{}, q.report.Warnings...)
 	if len(out) > mostProblems {
 		out = append(out[:mostProblems], fmt.Sprintf("there are %d more warnings", len(out)-mostProblems))
+	}
+	return out
+}
+
+// refusedFiles are the addresses of which something is wrong with what they lead to.
+func (q *quote) refusedFiles() []string {
+	var out []string
+	for i, ref := range q.report.Request.References {
+		ofIt := func(p video.Problem) bool {
+			return p.OfFile && strings.HasPrefix(p.Field, fmt.Sprintf("references[%d].", i))
+		}
+		if slices.ContainsFunc(q.report.Problems, ofIt) {
+			out = append(out, ref.URL, ref.VoiceURL)
+		}
 	}
 	return out
 }

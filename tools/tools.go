@@ -35,6 +35,10 @@ type Tasks interface {
 type Media interface {
 	// Look returns the references with all that their files tell. It costs nothing, and some seconds at most.
 	Look(ctx context.Context, refs []video.Reference) []video.Reference
+	// Forget drops what was seen at addresses: the next Look looks again.
+	Forget(addresses ...string)
+	// Sum reads the local files among references that were looked at whole, so that a request can be told from another.
+	Sum(ctx context.Context, refs []video.Reference) error
 	// Bring returns the request with addresses of the service's own in place of local files, which progress hears of in bytes. It buys nothing;
 	// what takes longer than a caller waits goes on, and an error says so.
 	Bring(ctx context.Context, r *video.Report, progress func(done, total int64)) (video.Request, error)

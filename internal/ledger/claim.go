@@ -47,7 +47,7 @@ func (l *Ledger) claim(ctx context.Context, tx *sql.Tx, o video.Order) (video.Ta
 		return video.Task{}, false, ErrNotFound
 	case err != nil && !none:
 		return video.Task{}, false, err
-	case !none && fingerprint != o.Fingerprint:
+	case !none && fingerprint != o.Fingerprint && (!o.Replay || !o.AnyFiles):
 		return video.Task{}, false, keyReused(old)
 	case !none && (o.Replay || !refused(&old)):
 		return old, false, nil

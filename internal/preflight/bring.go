@@ -21,7 +21,7 @@ type Uploader interface {
 	Bring(ctx context.Context, model string, files []upload.File, progress func(done, total int64)) ([]string, error)
 }
 
-// Bring returns a checked request with the service's own addresses, or the picture itself, in place of each local file. It buys
+// Bring returns a checked and summed request with the service's own addresses, or the picture itself, in place of each local file. It buys
 // nothing. Every error is a *[video.Error]: see [upload.Uploads.Bring]; an upload that takes longer than a caller waits goes on.
 func (p *Preflight) Bring(ctx context.Context, r *video.Report, progress func(done, total int64)) (video.Request, error) {
 	req := r.Request
@@ -60,7 +60,13 @@ func (p *Preflight) file(ctx context.Context, path string, seen *video.Medium) u
 	folders, ctx := p.Folders(ctx), context.WithoutCancel(ctx)
 	return upload.File{
 		Name: path[strings.LastIndexAny(path, `/\`)+1:], ContentType: contentType(seen), Size: seen.Bytes, Sum: seen.Sum,
-		Open: func() (io.ReadSeekCloser, error) { return folders.Open(ctx, path) },
+		Open: func() (io.ReadSeekCloser, error) {
+			file, err := folders.Open(ctx, path)
+			if err != nil {
+				return nil, errGone
+			}
+			return file, nil
+		},
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/shopspring/decimal"
@@ -36,10 +37,17 @@ func measure(r io.ReaderAt, size int64) video.Medium {
 		m.Wrong, m.Right = err.Error(), "a whole file, which plays or shows elsewhere"
 	case err != nil:
 		m.Unseen = "it could not be read (" + err.Error() + ")"
-	case m.Seconds == nil && (m.Kind == "video" || m.Kind == "voice"):
+	case size == 0:
+		m.Wrong, m.Right = "the file is empty", "a file with a picture, clip or sound in it"
+	case m.Seconds == nil && slices.Contains([]string{"mp4", "mov", "wav", "mp3"}, m.Format):
 		m.Unseen = "the file does not tell its length"
 	}
 	return m
+}
+
+// atService is what there is to see of a file that is uploaded already.
+func atService(context.Context, string) video.Medium {
+	return video.Medium{Unseen: "only the service can read oss:// addresses"}
 }
 
 // inRequest looks at a picture that is written into the request.

@@ -26,6 +26,7 @@ type Preflight struct {
 	Client   *http.Client                        // for foreign addresses: see [egress.NewClient]
 	Folders  func(context.Context) local.Folders // what may be read of this machine; nil for nothing
 	Uploads  Uploader                            // what brings local files to the service
+	Service  string                              // host of the service, by which is told whether names can be found from here at all
 	Patience time.Duration                       // 0 is four seconds
 
 	remembered memory
@@ -33,7 +34,7 @@ type Preflight struct {
 
 // Look returns the references with all that their files tell, looked at side by side. What could not be seen in time is told
 // with the file; nothing here is an error. An address of a form that leads nowhere is left for [video.Catalogue.Check] to
-// tell, and an oss:// address can be read by the service alone.
+// tell.
 func (p *Preflight) Look(ctx context.Context, refs []video.Reference) []video.Reference {
 	out := append([]video.Reference(nil), refs...)
 	if len(refs) > mostReferences {
@@ -59,6 +60,9 @@ func (p *Preflight) Look(ctx context.Context, refs []video.Reference) []video.Re
 	return out
 }
 
+// Forget drops what was seen at addresses, so that it is looked at again: a file that was refused may be mended at once.
+func (p *Preflight) Forget(addresses ...string) { p.remembered.drop(addresses) }
+
 // way is how an address is looked at, nil when it is not.
 func (p *Preflight) way(address string) func(context.Context, string) video.Medium {
 	switch {
@@ -66,6 +70,8 @@ func (p *Preflight) way(address string) func(context.Context, string) video.Medi
 		return p.web
 	case strings.HasPrefix(address, "data:"):
 		return inRequest
+	case strings.HasPrefix(address, "oss://"):
+		return atService
 	case p.Folders != nil && local.IsPath(address):
 		return p.here
 	}

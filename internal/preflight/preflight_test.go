@@ -3,8 +3,10 @@ package preflight_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"net/http"
@@ -154,7 +156,7 @@ func TestWhatWasSeenForAnEstimateIsNotFetchedForThePurchase(t *testing.T) {
 		const address = "https://media.example/clip.mp4"
 		require.Equal(t, "8", look(t, p, address).Seconds.String())
 		require.Equal(t, 1, asked)
-		time.Sleep(9 * time.Minute)
+		time.Sleep(4 * time.Minute)
 		require.Equal(t, "8", look(t, p, address).Seconds.String())
 		require.Equal(t, 1, asked, "not again")
 
@@ -250,28 +252,40 @@ func TestAPictureInsideTheRequestIsMeasured(t *testing.T) {
 	require.EqualValues(t, len(content), seen.Bytes)
 }
 
-func TestLocalFilesAreMeasuredAndSummedUp(t *testing.T) {
+func TestLocalFilesAreMeasuredAndSummedUpForAPurchase(t *testing.T) {
 	dir := t.TempDir()
 	content := made(t, 5*time.Second)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "anna.mp4"), content, 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "secret.txt"), []byte("not media"), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "cut.mp4"), content[:len(content)/2], 0o600))
 	p := &preflight.Preflight{Folders: func(context.Context) local.Folders { return local.Folders{Roots: []string{dir}} }}
-	seen := look(t, p, "anna.mp4")
-	require.True(t, seen.Local)
-	require.Equal(t, "5", seen.Seconds.String())
-	require.Len(t, seen.Sum, 64)
-	require.Equal(t, seen, look(t, p, filepath.Join(dir, "anna.mp4")))
-	require.Empty(t, look(t, p, "secret.txt").Sum, "what is no medium is not even read whole")
+	looked := p.Look(t.Context(), refs("anna.mp4", filepath.Join(dir, "anna.mp4")))
+	for _, ref := range looked {
+		require.True(t, ref.Medium.Local)
+		require.Equal(t, "5", ref.Medium.Seconds.String())
+		require.Empty(t, ref.Medium.Sum, "an estimate reads no file whole")
+	}
+	require.NoError(t, p.Sum(t.Context(), looked))
+	want := sha256.Sum256(content)
+	require.Equal(t, hex.EncodeToString(want[:]), looked[0].Medium.Sum)
+	require.Equal(t, looked[0].Medium, looked[1].Medium)
 	require.Contains(t, look(t, p, "cut.mp4").Wrong, "broken")
+	require.Equal(t, "txt", look(t, p, "secret.txt").Format)
 	require.Contains(t, look(t, p, "/etc/passwd").Wrong, "/etc/passwd")
+
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "anna.mp4"), made(t, 6*time.Second), 0o600))
+	require.ErrorContains(t, p.Sum(t.Context(), looked), "anna.mp4: it has changed since it was looked at")
 	require.Equal(t, "6", look(t, p, "anna.mp4").Seconds.String(), "a file that was changed is another one")
+	require.NoError(t, os.Remove(filepath.Join(dir, "anna.mp4")))
+	err := p.Sum(t.Context(), looked)
+	require.ErrorContains(t, err, "anna.mp4: it is gone, or may no longer be read")
+	require.NotContains(t, err.Error(), dir)
 }
 
 func TestWhatCannotBeLookedAtIsLeftAlone(t *testing.T) {
 	p := &preflight.Preflight{}
-	for _, address := range []string{"oss://bucket/a.mp4", "ftp://media.example/a.mp4", "", "a.png"} {
+	require.Equal(t, video.Medium{Unseen: "only the service can read oss:// addresses"}, *look(t, p, "oss://bucket/a.mp4"))
+	for _, address := range []string{"ftp://media.example/a.mp4", "", "a.png"} {
 		require.Nil(t, p.Look(t.Context(), refs(address))[0].Medium, address)
 	}
 	many := p.Look(t.Context(), refs(strings.Split(strings.Repeat("http://127.0.0.1:1/a,", 50), ",")...))

@@ -3,6 +3,7 @@ package preflight
 import (
 	"context"
 	"errors"
+	"net"
 	"sync"
 	"time"
 
@@ -14,7 +15,7 @@ const (
 	// mostRequests and mostBytes bound the reading of one file on the web. A clip of 100 MB takes two requests and 150 KB.
 	mostRequests, mostBytes = 8, 1 << 20
 	// fresh is how long what was seen is believed without asking again: from an estimate to the purchase that follows it.
-	fresh = 10 * time.Minute
+	fresh = 5 * time.Minute
 	// mostRemembered bounds how many files are remembered.
 	mostRemembered = 256
 )
@@ -34,14 +35,14 @@ func (p *Preflight) web(ctx context.Context, address string) video.Medium {
 		return before.medium
 	}
 	if err != nil {
-		return unreachable(err)
+		return p.unreachable(ctx, err)
 	}
 	if file.Size() < 0 {
 		_, _ = file.ReadAt(make([]byte, 1), mostBytes-1) // a server that tells no size has told it by the end
 	}
 	medium := measure(file, file.Size())
 	if err := file.Err(); err != nil { // what was cut on the way is no broken file
-		cut := unreachable(err)
+		cut := p.unreachable(ctx, err)
 		medium.Wrong, medium.Right, medium.Unseen = cut.Wrong, cut.Right, cut.Unseen
 	}
 	if medium.Unseen == "" {
@@ -51,12 +52,24 @@ func (p *Preflight) web(ctx context.Context, address string) video.Medium {
 }
 
 // unreachable tells an address that leads nowhere from one that could not be looked at from here, now.
-func unreachable(err error) video.Medium {
+func (p *Preflight) unreachable(ctx context.Context, err error) video.Medium {
 	why, dead := egress.Dead(err)
+	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound && p.nameless(ctx) {
+		return video.Medium{Unseen: why + " for this computer, which does not find the service's either: if it reaches the web through a proxy only, the operator sets R2V_EGRESS_PROXY"}
+	}
 	if dead {
-		return video.Medium{Wrong: why, Right: "an address at which the service finds the file without a sign-in; signed links must not have ended"}
+		return video.Medium{Wrong: why, Right: "a public link at which anybody finds the file without a sign-in (a signed one must not have expired), or a local file where the model takes one"}
 	}
 	return video.Medium{Unseen: why}
+}
+
+// nameless reports whether not even the service's name can be found from here: then other names tell nothing.
+func (p *Preflight) nameless(ctx context.Context) bool {
+	if p.Service == "" || net.ParseIP(p.Service) != nil {
+		return false
+	}
+	_, err := net.DefaultResolver.LookupHost(ctx, p.Service)
+	return err != nil
 }
 
 // memory keeps what was seen at addresses, so that what was looked at for an estimate is not looked at again for the purchase.
@@ -88,6 +101,14 @@ func (m *memory) put(address string, seen memo) {
 		m.forgetOldest()
 	}
 	m.memos[address] = seen
+}
+
+func (m *memory) drop(addresses []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, address := range addresses {
+		delete(m.memos, address)
+	}
 }
 
 func (m *memory) forgetOldest() {

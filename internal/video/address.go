@@ -25,6 +25,9 @@ func (r *Report) checkAddress(field, address, medium string, seen *Medium) strin
 	}
 	schemes := r.schemes(medium)
 	allowed := "an address that begins with " + strings.Join(schemes, ", ")
+	if slices.Contains(schemes, "oss://") {
+		allowed += "; or the path of a file on this computer"
+	}
 	scheme := schemeOf(address)
 	switch {
 	case strings.TrimSpace(address) == "":
@@ -35,7 +38,8 @@ func (r *Report) checkAddress(field, address, medium string, seen *Medium) strin
 		return ""
 	case scheme == "data" && slices.Contains(schemes, "data:"):
 		return r.checkData(field, address)
-	case scheme == "" && looksLikeHost(address):
+	case scheme == "" && looksLikeHost(strings.TrimPrefix(address, "//")):
+		address = strings.TrimPrefix(address, "//")
 		r.problem(field, allowed, "%q is no full address; did you mean https://%s?", shorten(address), shorten(address))
 		return ""
 	case scheme == "file" || scheme == "" || isDrive(scheme):

@@ -27,6 +27,14 @@ type Medium struct {
 	Unseen string // why nothing or not all of it is known, although it may be usable
 }
 
+// Same reports whether a file was seen to be what another, or the same at another time, was; [Medium.Sum] is not compared.
+func (m *Medium) Same(other *Medium) bool {
+	a, b := *m, *other
+	seconds := a.Seconds == b.Seconds || a.Seconds != nil && b.Seconds != nil && a.Seconds.Equal(*b.Seconds)
+	a.Seconds, b.Seconds, a.Sum, b.Sum = nil, nil, "", ""
+	return seconds && a == b
+}
+
 // Length is how long a reference clip is in seconds, nil when that is not known, and how it is known: "measured", "given" or
 // "unknown". What was measured is what will be billed, whatever was given.
 func (ref *Reference) Length() (seconds *decimal.Decimal, known string) {
@@ -39,27 +47,47 @@ func (ref *Reference) Length() (seconds *decimal.Decimal, known string) {
 	return nil, "unknown"
 }
 
-// checkMedium holds what was seen of a file against the limits of the kind of medium it is to be, empty when that is not known.
-func (r *Report) checkMedium(field, medium string, seen *Medium) {
-	limits := r.Model.Media[medium]
+// role is what a file is to be in a request.
+type role struct {
+	medium string           // a name of [Model.Media], empty while that is not known
+	kind   Kind             // empty for a voice
+	given  *decimal.Decimal // length of a clip as the caller gave it
+}
+
+func (r role) String() string {
 	switch {
-	case seen.Wrong != "":
+	case r.kind != "":
+		return "a reference of type " + string(r.kind)
+	case r.medium == "voice":
+		return "a voice"
+	}
+	return "a reference"
+}
+
+// checkMedium holds what was seen of a file against the limits of what it is to be.
+func (r *Report) checkMedium(field string, as role, seen *Medium) {
+	if seen.Wrong != "" {
 		r.fileProblem(field, seen.Right, "%s", seen.Wrong)
 		return
-	case seen.Unseen != "":
-		r.warnUnseen(field, medium, seen)
+	}
+	if seen.Unseen != "" {
+		r.warnUnseen(field, as, seen)
 		if seen.Kind == "" {
 			return
 		}
 	}
 	what := cmp.Or(seen.Format, "of a format that is not known here")
+	taken := slices.Contains(r.Model.Media[seen.Kind].Formats, seen.Format)
 	switch {
-	case medium != "" && medium != "voice" && seen.Kind != medium && (seen.Kind == "image" || seen.Kind == "video"):
-		r.fileProblem(field, "type "+seen.Kind+", or another file", "it is said to be %s, and the file is %s (%s)", article(medium), article(seen.Kind), what)
-	case seen.Kind != medium || !slices.Contains(limits.Formats, seen.Format):
-		r.fileProblem(field, r.formats(medium), "the file is %s, which %s does not take as %s", what, r.Model.Name, article(medium))
+	case seen.Format == "html":
+		r.fileProblem(field, r.formats(as.medium)+": the link of the file itself (on GitHub one of raw.githubusercontent.com; share pages of YouTube or Google Drive have none), or a local file",
+			"it leads to a web page, not to a file that can be %s", as)
+	case seen.Kind == as.medium && taken:
+		r.checkFile(field, r.Model.Media[as.medium], seen)
+	case taken && as.kind != "" && seen.Kind == "video" && as.kind == Image, taken && seen.Kind == "image" && as.kind == Video:
+		r.fileProblem(field, "type "+seen.Kind+", or another file", "it is to be %s, and the file is %s (%s)", as, article(seen.Kind), what)
 	default:
-		r.checkFile(field, limits, seen)
+		r.fileProblem(field, r.formats(as.medium), "the file is %s, which %s does not take as %s", what, r.Model.Name, as)
 	}
 }
 
@@ -97,23 +125,24 @@ func (l MediaLimits) takes(seconds decimal.Decimal) bool {
 }
 
 // warnUnseen tells what is not checked of a file, and what that means for the price.
-func (r *Report) warnUnseen(field, medium string, seen *Medium) {
+func (r *Report) warnUnseen(field string, as role, seen *Medium) {
 	price := ""
-	if medium == "video" && seen.Seconds == nil {
+	switch {
+	case as.kind != Video || seen.Seconds != nil:
+	case as.given != nil:
+		price = fmt.Sprintf("; its length is taken to be the %s s that are given, and the bill is another if it is not", shorten(as.given.String()))
+	default:
 		price = "; without its length the price is a range"
 	}
 	r.warn("%s: it is not fully checked, since %s%s", field, seen.Unseen, price)
 }
 
-// checkGiven holds a length that was given against the measured one. It may be rounded: it must be right to its last digit.
-func (r *Report) checkGiven(field string, ref *Reference) {
-	given, seen := ref.Seconds, ref.Medium
-	if given == nil || seen == nil || seen.Seconds == nil || ref.Kind != Video {
-		return
-	}
+// checkGiven holds a length that was given against the measured one. It may be rounded: it must be right to its last digit. Of a
+// clip that is refused for its length nothing more is said.
+func (r *Report) checkGiven(field string, given, measured decimal.Decimal) {
 	lastDigit := decimal.New(1, min(0, given.Exponent()))
-	if given.Sub(*seen.Seconds).Abs().GreaterThanOrEqual(lastDigit) {
-		r.fileProblem(field, fmt.Sprintf("%s, or leave it out: it is measured", seen.Seconds), "%s s are given, and the clip is %s s long", shorten(given.String()), seen.Seconds)
+	if r.Model.Media["video"].takes(measured) && given.Sub(measured).Abs().GreaterThanOrEqual(lastDigit) {
+		r.fileProblem(field, fmt.Sprintf("%s, or leave it out: it is measured", measured), "%s s are given, and the clip is %s s long", shorten(given.String()), measured)
 	}
 }
 
@@ -125,11 +154,13 @@ func (r *Report) checkLocal(field, address, medium string, seen *Medium) {
 	schemes := r.schemes(medium)
 	uploads, inline := slices.Contains(schemes, "oss://"), slices.Contains(schemes, "data:") && seen.Kind == "image"
 	switch {
-	case seen.Wrong != "": // of the file itself, which is told with the rest of it
 	case !uploads && !inline:
-		r.problem(field, "an address that begins with "+strings.Join(schemes, ", ")+"; or "+strings.Join(r.uploaders, ", ")+", to which files are uploaded",
-			"%q is a file on this machine, and %s takes none: its API has no uploaded files", shorten(address), r.Model.Name)
-	case !r.uploadsKnown && !r.inline(seen) && uploads:
+		allowed := "an address that begins with " + strings.Join(schemes, ", ")
+		if len(r.uploaders) > 0 {
+			allowed += "; or another model: files are uploaded to " + strings.Join(r.uploaders, ", ")
+		}
+		r.problem(field, allowed, "%q is a file on this machine, and %s takes none: its API has no uploaded files", shorten(address), r.Model.Name)
+	case seen.Wrong == "" && !r.uploadsKnown && !r.inline(seen):
 		r.warn("%s: the file is uploaded, which the service documents for Beijing alone; if it is refused, nothing is charged, and a public https address helps", field)
 	}
 }
@@ -141,10 +172,7 @@ func (r *Report) inline(seen *Medium) bool {
 }
 
 func article(medium string) string {
-	switch medium {
-	case "":
-		return "a reference"
-	case "image":
+	if medium == "image" {
 		return "an image"
 	}
 	return "a " + medium

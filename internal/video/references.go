@@ -35,31 +35,42 @@ func (r *Report) checkReference(i int, ref *Reference) {
 	field := fmt.Sprintf("references[%d]", i)
 	before := len(r.Problems)
 	ending := r.checkAddress(field+".url", ref.URL, mediaOf(ref.Kind), ref.Medium)
-	good, seen := len(r.Problems) == before, ref.Medium
+	seen := ref.Medium
+	good := len(r.Problems) == before
+	readable := seen != nil && (good || seen.Local && seen.Wrong == "") // what is wrong with it is told at once, whoever takes it
 	if ref.Kind == "" {
 		ref.Kind = r.kindSeen(seen, ending)
 	}
 	switch {
-	case ref.Kind == "" && good && seen != nil && (seen.Format != "" || seen.Wrong != ""):
-		r.checkMedium(field+".url", "", seen)
+	case ref.Kind == "" && readable && (seen.Format != "" || seen.Wrong != ""):
+		r.checkMedium(field+".url", role{}, seen)
 	case ref.Kind == "" && !good: // the address is told; it may tell the kind once it is right
 	case ref.Kind == "" && r.isMedia(ending):
 		r.problem(field+".url", r.formats(""), ".%s is not taken", shorten(ending))
 	case ref.Kind == "":
-		r.problem(field+".type", "image, video or first_frame", "the url does not tell whether this is an image or a video")
-		r.Problems[len(r.Problems)-1].OfFile = seen != nil // which may have told before
+		r.untyped(field+".type", seen)
 	case ref.Kind != "" && !slices.Contains(Kinds(), ref.Kind):
 		r.problem(field+".type", "image, video or first_frame", "%q is unknown", shorten(string(ref.Kind)))
 		ref.Kind = ""
 	case ref.Kind != "":
-		if good && seen != nil {
-			r.checkMedium(field+".url", mediaOf(ref.Kind), seen)
+		if readable {
+			r.checkMedium(field+".url", role{mediaOf(ref.Kind), ref.Kind, ref.Seconds}, seen)
 		}
 		if seen == nil || seen.Format == "" { // else the content tells more than the address
 			r.checkFormat(field+".url", ref, ending)
 		}
 		r.checkKind(field, ref)
 	}
+}
+
+// untyped is the problem of a reference of which nothing tells what it is.
+func (r *Report) untyped(field string, seen *Medium) {
+	const allowed, wrong = "image, video or first_frame", "the url does not tell whether this is an image or a video"
+	if seen == nil || seen.Unseen == "" {
+		r.problem(field, allowed, wrong)
+		return
+	}
+	r.fileProblem(field, allowed, wrong+", and the file could not be looked at: %s", seen.Unseen)
 }
 
 // kindSeen tells what a reference is, by its content, or else by its file ending.
@@ -105,7 +116,7 @@ func (r *Report) checkKind(field string, ref *Reference) {
 	case ref.Kind != Video:
 		r.problem(field+".duration_seconds", "leave it out", "an image has no length")
 	case ref.Medium != nil && ref.Medium.Seconds != nil:
-		r.checkGiven(field+".duration_seconds", ref)
+		r.checkGiven(field+".duration_seconds", *ref.Seconds, *ref.Medium.Seconds)
 	case !limits.takes(*ref.Seconds):
 		r.problem(field+".duration_seconds", fmt.Sprintf("videos of %d to %d seconds", limits.Seconds.Min, limits.Seconds.Max),
 			"%s takes no video of %s seconds", m.Name, shorten(ref.Seconds.String()))
@@ -128,7 +139,7 @@ func (r *Report) checkVoice(field string, ref *Reference) {
 	before, seen := len(r.Problems), ref.VoiceMedium
 	ending := r.checkAddress(field, ref.VoiceURL, "voice", seen)
 	if seen != nil && len(r.Problems) == before {
-		r.checkMedium(field, "voice", seen)
+		r.checkMedium(field, role{medium: "voice"}, seen)
 		return
 	}
 	if formats := m.Media["voice"].Formats; r.isMedia(ending) && !slices.Contains(formats, ending) {

@@ -77,6 +77,7 @@ type Order struct {
 	Estimate       Cost
 	IdempotencyKey string // the caller's, empty for none: then equal requests within a while count as one
 	Replay         bool   // return the task of an earlier order with this key, and buy nothing if there is none
+	AnyFiles       bool   // with Replay and a key: whatever it bought, since what the files of this order are is not known
 	Fingerprint    string // equal for orders of the same clip: see [Report.Fingerprint]
 	Owner          string // who asks; empty where there is only one person
 }
