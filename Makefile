@@ -1,4 +1,4 @@
-.PHONY: help build test lint generate update-golden bench fuzz killtest soak ci
+.PHONY: help build test lint generate update-golden bench fuzz fuzz-long killtest soak ci
 
 help: ## List these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -23,6 +23,10 @@ bench: ## Measure the start, the memory, the list of tools and an estimate
 
 fuzz: ## Run each fuzz target for 30 seconds, or FUZZTIME
 	.ci/fuzz
+
+fuzz-long: ## Fuzz what reads media, 5,500,000 and 5,000,000 times; some ten minutes
+	go test ./internal/media -run '^$$' -fuzz '^FuzzMP4$$' -fuzztime 5500000x -fuzzminimizetime 200x
+	go test ./internal/media -run '^$$' -fuzz '^FuzzPicturesAndSounds$$' -fuzztime 5000000x -fuzzminimizetime 200x
 
 killtest: ## End 10,000 processes with kill -9 at random steps, or KILLS of them; some 30 minutes
 	go test ./internal/killtest -count=1 -v -timeout 3h -run 'WhoeverIsKilled|OnPostgreSQL' -kills $(or $(KILLS),10000)

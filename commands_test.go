@@ -91,6 +91,19 @@ func TestLiveAsksBeforeItSpends(t *testing.T) {
 	require.EqualValues(t, 1, s.creates.Load())
 }
 
+func TestTryTakesAPictureWithoutAPrompt(t *testing.T) {
+	t.Parallel()
+	home := t.TempDir()
+	_, stderr, err := command(t, []string{"HOME=" + home, "R2V_FILE_ROOTS=testdata"}, "", "try", "--reference", "media/baseline.jpg")
+	require.Error(t, err, "a folder must be absolute")
+	require.Contains(t, stderr, "R2V_FILE_ROOTS")
+	folder, err := filepath.Abs("testdata")
+	require.NoError(t, err)
+	stdout, stderr, err := command(t, []string{"HOME=" + home, "R2V_FILE_ROOTS=" + folder}, "", "try", "--reference", "media/baseline.jpg")
+	require.NoError(t, err, "%s %s", stdout, stderr)
+	require.Contains(t, stdout, "saved          "+home)
+}
+
 func TestWithAKeyTryStillUsesTheSimulator(t *testing.T) {
 	t.Parallel()
 	s := newService(t, 600)

@@ -22,7 +22,8 @@ func (c *Config) folders(roots clientRoots) func(context.Context) local.Folders 
 		case err != nil:
 			return local.Folders{Home: c.home, None: "the client did not say which folders its user works in"}
 		case declared && len(folders) > 0: // many clients declare roots and have none
-			return local.Folders{Roots: folders, Home: c.home}
+			usable, why := local.Usable(folders)
+			return local.Folders{Roots: usable, Home: c.home, None: why}
 		}
 		working, why := local.WorkingFolder()
 		if working == "" {
@@ -34,5 +35,5 @@ func (c *Config) folders(roots clientRoots) func(context.Context) local.Folders 
 
 // newUploads brings files with the same provider that buys the clips.
 func newUploads(t *tracker.Tracker) *upload.Uploads {
-	return &upload.Uploads{Provider: t.Provider, Ledger: t.Ledger, Patience: t.Patience, Logger: t.Logger}
+	return &upload.Uploads{Provider: t.Provider, Ledger: t.Ledger, Logger: t.Logger}
 }

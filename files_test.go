@@ -3,6 +3,9 @@ package main_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
@@ -70,7 +73,7 @@ func TestTheRootsOfAClientAreTheFoldersWhoseFilesMayBeNamed(t *testing.T) {
 			c := &conversation{service: newService(t, 600), t: t, home: t.TempDir()}
 			folder, working := album(t), album(t)
 			client := mcp.NewClient(&mcp.Implementation{Name: "test", Version: "1"}, nil)
-			client.AddRoots(&mcp.Root{URI: (&url.URL{Scheme: "file", Path: folder}).String()})
+			client.AddRoots(&mcp.Root{URI: (&url.URL{Scheme: "file", Path: folder}).String()}) //nolint:staticcheck // deprecated, and what clients have
 			session, err := client.Connect(t.Context(), &mcp.CommandTransport{Command: c.server(working)}, &mcp.ClientSessionOptions{ProtocolVersion: version})
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, session.Close()) })
@@ -85,6 +88,34 @@ func TestTheRootsOfAClientAreTheFoldersWhoseFilesMayBeNamed(t *testing.T) {
 			require.ErrorContains(t, err, folder)
 		})
 	}
+}
+
+// A gateway on this machine is what results come from. Models name addresses, and may not look around with its help.
+func TestAGatewayOnThisMachineIsNotOpenToReferences(t *testing.T) {
+	t.Parallel()
+	asked := make(chan string, 10)
+	gateway := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked <- r.URL.Path }))
+	t.Cleanup(gateway.Close)
+	c := &conversation{service: &service{Server: gateway}, t: t, home: t.TempDir()}
+	cmd := c.server(t.TempDir())
+	cmd.Env = append(cmd.Env, "DASHSCOPE_REGION=singapore")
+	c.agent = dialOfficial(t, cmd, false, func(progressed) {})
+	c.ask("estimate_cost", map[string]any{"prompt": "Image 1 waves", "references": []any{gateway.URL + "/admin/a.png"}})
+	require.Empty(t, asked)
+}
+
+func TestAClientThatKeepsItsRootsToItselfOpensNoFile(t *testing.T) {
+	t.Parallel()
+	c := &conversation{service: newService(t, 600), t: t, home: t.TempDir()}
+	p := start(t, built(t, "r2v-mcp"), album(t), c.env(c.home)...)
+	ask := func(id int, more string) string {
+		p.send(fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"generate_r2v","arguments":{"prompt":"Video 1 dances","references":["dancer.mp4"]},`+
+			`"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"t","version":"1"},"io.modelcontextprotocol/clientCapabilities":{"roots":{}}}%s}}`, id, more))
+		return string(p.line())
+	}
+	require.Contains(t, ask(1, ""), "roots/list")
+	require.Contains(t, ask(2, `,"inputResponses":{"roots":{"error":{"code":-32603,"message":"no"}}},"requestState":"roots"`), "no file on this computer may be read")
+	require.Zero(t, c.creates.Load())
 }
 
 func TestTheOperatorsFoldersCountBeforeAllOthers(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -89,12 +90,25 @@ func (f *tryFlags) sample(base string) error {
 		f.references = []string{strings.TrimSuffix(base, "/api/v1") + "/samples/dancer-4s.mp4"}
 	}
 	if f.prompt == "" {
-		f.prompt = "Video 1 dances through a field of sunflowers at dawn"
-		if m := c.Model(f.model); m != nil && m.Alias == video.AliasCharacter {
-			f.prompt = "character1 dances through a field of sunflowers at dawn"
-		}
+		f.prompt = f.subject(c) + " dances through a field of sunflowers at dawn"
 	}
 	return nil
+}
+
+// subject is what a prompt must call the first reference.
+func (f *tryFlags) subject(c *video.Catalogue) string {
+	m := c.Model(f.model)
+	if m == nil {
+		m = c.Model(c.DefaultModel)
+	}
+	ending := strings.TrimPrefix(strings.ToLower(path.Ext(f.references[0])), ".")
+	switch {
+	case m.Alias == video.AliasCharacter:
+		return "character1"
+	case slices.Contains(m.Media["image"].Formats, ending):
+		return "Image 1"
+	}
+	return "Video 1"
 }
 
 func (f *tryFlags) arguments() map[string]any {

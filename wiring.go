@@ -21,10 +21,9 @@ const (
 	// heapGrowth is by how many percent the heap may grow before it is collected, once a server has started: it runs all day
 	// beside others, and memory is worth more there than a few milliseconds of computing in a minute.
 	heapGrowth = 20
+	userAgent  = "r2v-mcp/" + version
 	// started is when a client has got its list of tools.
 	started = time.Second
-	// longestPurchase is how long a call waits for its purchase where R2V_MAX_WAIT does not say less: clients give up at 60 s.
-	longestPurchase = 40 * time.Second
 )
 
 // life is the life of tasks as the settings want it: what stdio and track have in common.
@@ -39,24 +38,24 @@ type life struct {
 
 func newLife(cfg *Config, catalogue *video.Catalogue, logger *slog.Logger) (*life, error) {
 	t := &tracker.Tracker{
-		Provider: provider.WithoutKey{}, PollInterval: cfg.PollInterval, Patience: min(longestPurchase, cfg.MaxWait), Logger: logger, Ledger: cfg.ledger(),
+		Provider: provider.WithoutKey{}, PollInterval: cfg.PollInterval, Patience: min(video.LongestCall, cfg.MaxWait), Logger: logger, Ledger: cfg.ledger(),
 	}
 	if cfg.APIKey != "" {
 		client, err := dashscope.New(dashscope.Config{
-			BaseURL: cfg.BaseURL, APIKey: cfg.APIKey, Region: cfg.Region, Workspace: cfg.Workspace, UserAgent: "r2v-mcp/" + version,
+			BaseURL: cfg.BaseURL, APIKey: cfg.APIKey, Region: cfg.Region, Workspace: cfg.Workspace, UserAgent: userAgent,
 		})
 		if err != nil {
 			return nil, err
 		}
 		t.Provider = provider.NewDashScope(client, catalogue)
 	}
-	door, err := egress.NewClient(egress.Settings{Allow: cfg.egressAllow(), Proxy: cfg.EgressProxy})
+	door, err := egress.NewClient(egress.Settings{Allow: cfg.egressAllow(), Proxy: cfg.EgressProxy, UserAgent: userAgent})
 	if err != nil {
 		return nil, err
 	}
 	looking := door
 	if region := catalogue.Region(cfg.Region); region == nil || !region.Local { // a gateway on this machine is for results, not for models
-		if looking, err = egress.NewClient(egress.Settings{Allow: cfg.EgressAllow, Proxy: cfg.EgressProxy}); err != nil {
+		if looking, err = egress.NewClient(egress.Settings{Allow: cfg.EgressAllow, Proxy: cfg.EgressProxy, UserAgent: userAgent}); err != nil {
 			return nil, err
 		}
 	}

@@ -36,7 +36,7 @@ type generateArguments struct {
 type referenceArgument struct {
 	URL      string           `json:"url" jsonschema_description:"Public http(s) address; {only:first_frame} also: local file, data:image/...;base64"`
 	Type     string           `json:"type,omitempty" catalogue:"kinds" jsonschema_description:"Default: what the file is"`
-	VoiceURL string           `json:"voice_url,omitempty" jsonschema_description:"{only:voice_url} only: sample of the voice (wav, mp3); the words go in the prompt"`
+	VoiceURL string           `json:"voice_url,omitempty" jsonschema_description:"{only:voice_url} only: voice sample (wav, mp3); the words go in the prompt"`
 	Seconds  *decimal.Decimal `json:"duration_seconds,omitempty" jsonschema_description:"If it cannot be measured"`
 }
 
@@ -54,10 +54,24 @@ func (in *generateArguments) request() video.Request {
 	}
 	for _, ref := range in.References {
 		req.References = append(req.References, video.Reference{
-			URL: strings.TrimSpace(ref.URL), Kind: video.Kind(ref.Type), VoiceURL: strings.TrimSpace(ref.VoiceURL), Seconds: ref.Seconds,
+			URL: plainAddress(ref.URL), Kind: video.Kind(ref.Type), VoiceURL: plainAddress(ref.VoiceURL), Seconds: ref.Seconds,
 		})
 	}
 	return req
+}
+
+// plainAddress takes off what is copied along with an address from a text: blanks, quotes, <>, and Markdown's ![name](address).
+func plainAddress(address string) string {
+	address = strings.TrimSpace(address)
+	if name, link, found := strings.Cut(strings.TrimPrefix(address, "!"), "]("); found && strings.HasPrefix(name, "[") && strings.HasSuffix(link, ")") {
+		address = strings.TrimSuffix(link, ")")
+	}
+	for _, around := range []string{"``", "<>", `""`, "''"} {
+		if len(address) > 1 && address[0] == around[0] && address[len(address)-1] == around[1] {
+			address = address[1 : len(address)-1]
+		}
+	}
+	return strings.TrimSpace(address)
 }
 
 func blankIsNone(s string) string {
@@ -102,14 +116,10 @@ func (s *Set) generate(ctx context.Context, in generateArguments, problems []vid
 	return s.buy(ctx, in, q, req)
 }
 
-// longestCall is how long a purchase with all that belongs to it holds a call, where R2V_MAX_WAIT does not say less: clients give
-// up at 60 s, and looking at the references has taken some.
-const longestCall = 40 * time.Second
-
 // buy brings the request's local files to the service, unless an equal call has bought the clip before, and buys the clip. Both go on
 // when the call must be answered before they are done.
 func (s *Set) buy(ctx context.Context, in generateArguments, q *quote, req mcp.CallToolRequest) (*generateAnswer, error) {
-	longest := min(longestCall, s.MaxWait)
+	longest := min(video.LongestCall, s.MaxWait)
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
 	order := video.Order{Request: q.report.Request, Estimate: q.cost(), IdempotencyKey: in.IdempotencyKey}

@@ -1,6 +1,7 @@
 package tools_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -17,7 +18,8 @@ import (
 // threeFiles are a clip, a picture and a voice in a folder.
 func threeFiles(t *testing.T) (folder string, references []any) {
 	t.Helper()
-	folder = t.TempDir()
+	folder = filepath.Join(t.TempDir(), "private-folder")
+	require.NoError(t, os.Mkdir(folder, 0o700))
 	for name, content := range map[string][]byte{"dancer.mp4": aClip(t, "3.24"), "hat one.png": aPicture(t, 300, 300, color.White), "voice.wav": aVoice(2)} {
 		require.NoError(t, os.WriteFile(filepath.Join(folder, name), content, 0o600))
 	}
@@ -80,6 +82,16 @@ func TestLocalFilesAreUploadedOnce(t *testing.T) {
 	require.Equal(t, 4, w.count("upload"))
 }
 
+func TestALocalFileWhoseLengthNothingTellsCanBeUsed(t *testing.T) {
+	folder, _ := threeFiles(t)
+	freeFormat := bytes.Repeat(append([]byte{0xff, 0xfb, 0x00, 0xc0}, make([]byte, 100)...), 50)
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "voice.mp3"), freeFormat, 0o600))
+	w := looking(t, options{}, folder)
+	answer := w.answer("generate_r2v", wan27(arguments{"prompt": "Image 1 sings", "references": []any{arguments{"url": "hat one.png", "voice_url": "voice.mp3"}}}))
+	require.Contains(t, fmt.Sprint(answer["warnings"]), "references[0].voice_url: it is not fully checked, since the file does not tell its length")
+	require.Equal(t, 2, w.count("upload"))
+}
+
 func TestLocalFilesOnWan26AreRefusedWithAWayOut(t *testing.T) {
 	folder, _ := threeFiles(t)
 	w := looking(t, options{}, folder)
@@ -115,7 +127,7 @@ func TestWhereUploadsAreNotDocumentedSmallPicturesGoInsideTheRequest(t *testing.
 	require.Contains(t, w.bodies()[0], `"url":"data:image/png;base64,iVBOR`)
 	require.Zero(t, w.count("upload"))
 	answer = w.answer("generate_r2v", wan27(arguments{"prompt": "Video 1 waves to Image 1", "references": references}))
-	require.Contains(t, fmt.Sprint(answer["warnings"]), "documents for Beijing alone")
+	require.Contains(t, fmt.Sprint(answer["warnings"]), "documents for beijing alone")
 	require.Equal(t, 2, w.count("upload"), "the clip and the voice")
 }
 

@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -216,6 +217,35 @@ func TestTheContentTellsWhatTheAddressDoesNot(t *testing.T) {
 	require.Equal(t, path(answer, "cost", "low"), path(answer, "cost", "high"))
 }
 
+func TestAnAddressIsTakenOutOfTheTextAroundIt(t *testing.T) {
+	f := newFiles(t)
+	w := looking(t, options{})
+	address, _ := f.put(t, "girl.png", aPicture(t, 300, 300, color.White))
+	for _, given := range []string{" " + address + "\n", "`" + address + "`", "<" + address + ">", `"` + address + `"`, "![a girl](" + address + ")", "[girl](<" + address + ">)"} {
+		answer := w.answer("estimate_cost", wan27(arguments{"prompt": "Image 1 waves", "references": refs(given)}))
+		require.Empty(t, answer["problems"], given)
+	}
+}
+
+func TestAFileThatIsMendedIsTakenAtOnce(t *testing.T) {
+	f := newFiles(t)
+	w := looking(t, options{})
+	address, _ := f.put(t, "girl.png", aPicture(t, 200, 200, color.White))
+	request := wan27(arguments{"prompt": "Image 1 waves", "references": refs(address)})
+	require.Contains(t, w.refusal("generate_r2v", request), "200 x 200")
+	f.put(t, "girl.png", aPicture(t, 400, 400, color.White))
+	require.Empty(t, w.answer("estimate_cost", request)["problems"])
+}
+
+func TestALengthThatIsGivenForWhatCannotBeMeasuredIsSaidToBeTaken(t *testing.T) {
+	w := looking(t, options{})
+	answer := w.answer("estimate_cost", wan27(arguments{"prompt": "Video 1 dances", "references": refs(ref("oss://dashscope-instant/a.mp4", "", "duration_seconds", 3))}))
+	require.Equal(t, path(answer, "cost", "low"), path(answer, "cost", "high"))
+	require.Contains(t, fmt.Sprint(answer["warnings"]), "only the service can read oss:// addresses; its length is taken to be the 3 s that are given")
+	unknown := w.answer("estimate_cost", wan27(arguments{"prompt": "they dance", "references": refs("oss://dashscope-instant/a")}))
+	require.Contains(t, fmt.Sprint(unknown["problems"]), "and the file could not be looked at: only the service can read oss:// addresses")
+}
+
 func TestALinkThatHasDiedDoesNotHideWhatItBought(t *testing.T) {
 	f := newFiles(t)
 	ledger := filepath.Join(t.TempDir(), "ledger.db")
@@ -322,4 +352,17 @@ func randomRequest(draw *rand.Rand, base string, clips, pictures []string) argum
 		request["audio"] = draw.IntN(2) == 0
 	}
 	return request
+}
+
+func TestAListThatIsRefusedAsAWholeIsNotLookedAt(t *testing.T) {
+	var asked atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+	t.Cleanup(server.Close)
+	w := looking(t, options{})
+	var many []any
+	for i := range 7 {
+		many = append(many, fmt.Sprintf("%s/%d.png", server.URL, i))
+	}
+	w.refusal("generate_r2v", wan27(arguments{"prompt": "they dance", "references": many}))
+	require.Zero(t, asked.Load())
 }

@@ -24,7 +24,7 @@ type quote struct {
 
 func (s *Set) quote(ctx context.Context, in generateArguments, unread []video.Problem) *quote {
 	req := in.request()
-	if s.Media != nil {
+	if s.Media != nil && len(req.References) <= s.Catalogue.MostReferences() { // more are refused as a whole
 		req.References = s.Media.Look(ctx, req.References)
 	}
 	q := &quote{report: s.Catalogue.Check(req, s.Region), unread: unread}

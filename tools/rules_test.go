@@ -118,7 +118,7 @@ func TestEveryRuleIsToldBeforeAnythingIsSpent(t *testing.T) {
 		{"prompt_extend on wan2.6", wan26(arguments{"prompt_extend": true}), "prompt_extend", "has no prompt_extend", "leave it out"},
 		{"prompt_extend on flash", wan26(arguments{"model": "wan2.6-r2v-flash", "prompt_extend": true}), "prompt_extend", "has no prompt_extend", "leave it out"},
 		{"seed below", wan27(arguments{"seed": -1}), "seed", "-1", "0 to 2147483647"},
-		{"seed above", wan26(arguments{"seed": 2147483648}), "seed", "2147483648", "0 to 2147483647"},
+		{"seed above", wan26(arguments{"seed": int64(2147483648)}), "seed", "2147483648", "0 to 2147483647"},
 		{"a reference that is not there", wan27(arguments{"prompt": "Image 1 looks at Image 2"}), "prompt", "names Image 2", "Image 1"},
 		{"a clip that is not there", wan27(arguments{"prompt": "Image 1 looks at Video 1"}), "prompt", "names Video 1", "Image 1"},
 		{"a Chinese name that is not there", wan27(arguments{"prompt": "图1看着视频2"}), "prompt", "names Video 2", "Image 1"},

@@ -29,7 +29,7 @@ func (s *Status) Error() string {
 		why = "it is not open to everybody, or the link has expired"
 	case s.Code == http.StatusTooManyRequests:
 		why = "it is asked too often"
-	case s.dead():
+	case s.Code/100 == 4:
 		why = "it does not take the request"
 	case s.Code >= 500:
 		why = "it has trouble of its own"
@@ -37,10 +37,12 @@ func (s *Status) Error() string {
 	return fmt.Sprintf("%s answers with HTTP %d: %s", shown(s.Host), s.Code, why)
 }
 
-// dead tells whether asking later is of no use. 407 is a proxy's word, not the address's own.
+// dead tells whether asking is of no use to anybody, now or later. 405 and 451 depend on who asks, how and from where; 407 is a
+// proxy's word, not the address's own.
 func (s *Status) dead() bool {
 	switch s.Code {
-	case http.StatusProxyAuthRequired, http.StatusRequestTimeout, http.StatusMisdirectedRequest, http.StatusTooEarly, http.StatusTooManyRequests:
+	case http.StatusMethodNotAllowed, http.StatusProxyAuthRequired, http.StatusRequestTimeout, http.StatusMisdirectedRequest, http.StatusTooEarly,
+		http.StatusTooManyRequests, http.StatusUnavailableForLegalReasons:
 		return false
 	}
 	return s.Code/100 == 4

@@ -34,6 +34,8 @@ type Settings struct {
 	// Proxy is where requests are sent instead, as http://, https:// or socks5://host:port, with credentials or without;
 	// empty for none. It may be private itself. What is allowed on this machine's loopback is reached without it.
 	Proxy string
+	// UserAgent is who asks, on each request that does not say it itself; empty for Go's own, which some servers refuse.
+	UserAgent string
 
 	resolver *net.Resolver // nil for the system's
 	idle     time.Duration // 0 for idleTimeout
@@ -69,13 +71,14 @@ func NewClient(s Settings) (*http.Client, error) {
 	if idle == 0 {
 		idle = idleTimeout
 	}
-	return &http.Client{Transport: &door{transport, idle}, CheckRedirect: checkRedirect}, nil
+	return &http.Client{Transport: &door{transport, idle, s.UserAgent}, CheckRedirect: checkRedirect}, nil
 }
 
 // door is the way out: what passes has been checked, and what comes back does not stall.
 type door struct {
 	*http.Transport
-	idle time.Duration
+	idle      time.Duration
+	userAgent string
 }
 
 // RoundTrip sends a request whose address is fit to be asked.
@@ -94,6 +97,16 @@ func (d *door) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 	}
 	return resp, nil
+}
+
+// named is a request that says who asks. The caller's own is left as it is.
+func (d *door) named(req *http.Request) *http.Request {
+	if _, said := req.Header["User-Agent"]; said || d.userAgent == "" {
+		return req
+	}
+	req = req.Clone(req.Context())
+	req.Header.Set("User-Agent", d.userAgent)
+	return req
 }
 
 // checkRedirect looks at the way only: where it leads is checked when it is asked.

@@ -100,6 +100,35 @@ func TestLinkIsNotToldToTheServerThatItLeadsOnTo(t *testing.T) {
 	require.Empty(t, referer.Load())
 }
 
+func TestServersAreToldWhoAsks(t *testing.T) {
+	var told []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		told = append(told, r.Header.Get("User-Agent"))
+		if r.URL.Path == "/first" {
+			http.Redirect(w, r, "/second", http.StatusFound)
+		}
+	}))
+	defer server.Close()
+	door := newDoor(t, egress.Settings{Allow: []string{"127.0.0.1"}, UserAgent: "r2v-mcp/1.2.3"})
+	resp, err := get(t, door, server.URL+"/first")
+	require.NoError(t, err)
+	require.NotContains(t, resp.Request.Header, "User-Agent", "the caller's request is left as it is")
+	f, err := egress.Open(t.Context(), door, server.URL, egress.Limits{})
+	require.NoError(t, err)
+	defer f.Close()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
+	require.NoError(t, err)
+	for _, own := range []string{"another/1", ""} { // who says nothing on purpose says nothing
+		req.Header.Set("User-Agent", own)
+		resp, err := door.Do(req)
+		require.NoError(t, err)
+		resp.Body.Close()
+	}
+	_, err = get(t, newDoor(t, egress.Settings{Allow: []string{"127.0.0.1"}}), server.URL)
+	require.NoError(t, err)
+	require.Equal(t, []string{"r2v-mcp/1.2.3", "r2v-mcp/1.2.3", "r2v-mcp/1.2.3", "another/1", "", "Go-http-client/1.1"}, told)
+}
+
 func TestProxyOfTheEnvironmentIsNotUsed(t *testing.T) {
 	var visits atomic.Int32
 	proxy := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { visits.Add(1) }))

@@ -11,25 +11,25 @@ import (
 	"sync"
 )
 
-// Errors of reading files, found by errors.Is. None of them means that the address is dead.
-var (
-	ErrUnchanged error = complaint("has the same file as before")
-	ErrChanged   error = complaint("has another file than a moment ago")
-	ErrLimit     error = complaint("has a file that takes more requests or bytes to read than are spent on it")
-	ErrTooFar    error = complaint("sends its file only from the beginning, and not so much of it is read")
-)
+// ErrUnchanged is the error of [Open] for a file that is known already. It does not mean that the address is dead.
+var ErrUnchanged error = complaint("has the same file as before")
 
 var (
+	errChanged = complaint("has another file than a moment ago")
+	errLimit   = complaint("has a file that takes more requests or bytes to read than are spent on it")
+	errTooFar  = complaint("sends its file only from the beginning, and not so much of it is read")
 	errEncoded = complaint("sends its file compressed, whatever it is asked for")
 	errRange   = complaint("answers with another part of the file than was asked for")
 	errWhole   = complaint("no longer sends parts of its file")
 )
 
+// firstRead is how many bytes of a file are asked for at once when it is opened, at the most.
+const firstRead = 64 << 10
+
 // Limits bound what is spent on one file.
 type Limits struct {
 	Requests int    // most requests, of which each may be led on up to five times; 0 for 8
 	Bytes    int64  // most bytes of bodies; 0 for 1 MB
-	Block    int64  // bytes of the first read, and of which later reads are multiples; 0 for 64 KB
 	Known    string // the validator of an earlier [File], or nothing
 }
 
@@ -40,10 +40,6 @@ func (l Limits) orDefaults() Limits {
 	if l.Bytes <= 0 {
 		l.Bytes = 1 << 20
 	}
-	if l.Block <= 0 {
-		l.Block = 64 << 10
-	}
-	l.Block = min(l.Block, l.Bytes)
 	return l
 }
 
@@ -82,7 +78,8 @@ func Open(ctx context.Context, client *http.Client, address string, limits Limit
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	l := &line{ctx: ctx, client: client, address: address, host: u.Hostname(), limits: limits.orDefaults()}
+	limits = limits.orDefaults()
+	l := &line{ctx: ctx, client: client, address: address, host: u.Hostname(), limits: limits, block: min(firstRead, limits.Bytes)}
 	f := &File{cancel: cancel, line: l}
 	if err := f.open(parseValidator(limits.Known)); err != nil {
 		cancel()
@@ -100,23 +97,22 @@ func (f *File) open(known head) error {
 	if known.etag != "" {
 		conditions.Set("If-None-Match", known.etag)
 	}
-	block := f.line.limits.Block
-	resp, err := f.line.get(0, block-1, conditions)
+	resp, err := f.line.get(0, f.line.block-1, conditions)
 	if err != nil {
 		return err
 	}
 	f.head = headOf(resp)
 	if resp.StatusCode == http.StatusNotModified && known.etag != "" {
 		resp.Body.Close()
-		f.head = head{etag: known.etag, modified: known.modified, kind: f.head.kind, size: known.size}
+		f.head = head{etag: known.etag, modified: known.modified, size: known.size}
 		return ErrUnchanged
 	}
-	if f.source, err = f.line.take(resp, block-1, f.head); err != nil {
+	if f.source, err = f.line.take(resp, f.line.block-1, f.head); err != nil {
 		resp.Body.Close()
 		return err
 	}
 	f.head.size = f.source.size()
-	if f.head.same(known) {
+	if same, _ := f.head.compare(known); same {
 		resp.Body.Close()
 		f.source = nil
 		return ErrUnchanged
@@ -128,8 +124,8 @@ func (f *File) open(known head) error {
 }
 
 // ReadAt reads from the file, as io.ReaderAt has it. It fetches what is missing, in blocks, and more of them at once when reads go on
-// from one to the next. Besides io.EOF its errors are those of connections, [ErrChanged], [ErrLimit], [ErrTooFar], and io.ErrUnexpectedEOF, wrapped,
-// for a body that ends before its announced length. What follows an error is not fetched any more.
+// from one to the next. Besides io.EOF its errors are those of connections, of a file that changed meanwhile, of spent [Limits], and
+// io.ErrUnexpectedEOF, wrapped, for a body that ends before its announced length. What follows an error is not fetched any more.
 func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -170,23 +166,6 @@ func (f *File) Validator() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.head.validator()
-}
-
-// ContentType is what the server says, as it says it.
-func (f *File) ContentType() string { return f.head.kind }
-
-// Requests is how many requests were made. One that is led on counts once.
-func (f *File) Requests() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.line.requests
-}
-
-// BytesRead is how many bytes of bodies were read.
-func (f *File) BytesRead() int64 {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.line.read
 }
 
 // Err is the first error of [File.ReadAt] that is the connection's or the server's: one at which what was read says nothing of the

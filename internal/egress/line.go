@@ -17,6 +17,7 @@ type line struct {
 	address  string // where the last answer came from: later parts need not be led on again
 	host     string
 	limits   Limits
+	block    int64 // bytes of the first read, and of which later reads are multiples
 	requests int
 	read     int64
 }
@@ -25,7 +26,7 @@ type line struct {
 // its body counts what is read.
 func (l *line) get(from, to int64, conditions http.Header) (*http.Response, error) {
 	if l.requests >= l.limits.Requests {
-		return nil, ErrLimit
+		return nil, errLimit
 	}
 	req, err := http.NewRequestWithContext(l.ctx, http.MethodGet, l.address, nil)
 	if err != nil {
@@ -127,7 +128,6 @@ func natural(s string) (int64, bool) {
 type head struct {
 	etag     string
 	modified string
-	kind     string
 	size     int64 // -1 for unknown
 }
 
@@ -140,7 +140,7 @@ func headOf(resp *http.Response) head {
 		}
 		return ""
 	}
-	return head{etag: short("ETag"), modified: short("Last-Modified"), kind: short("Content-Type"), size: -1}
+	return head{etag: short("ETag"), modified: short("Last-Modified"), size: -1}
 }
 
 func (h head) validator() string {
@@ -160,15 +160,18 @@ func parseValidator(s string) head {
 	return head{etag: v.Get("etag"), modified: v.Get("modified"), size: size}
 }
 
-// same tells that both are about one content: nothing that both say differs, and an ETag, or else date and size, agree.
-func (h head) same(other head) bool {
-	agree := func(a, b string) bool { return a == b && a != "" }
-	known := h.size >= 0 && other.size >= 0
-	if known && h.size != other.size {
-		return false
+// compare tells whether two answers are about one content, or about different ones; neither when they do not say enough. No file
+// has two lengths. Beyond that an ETag that both give decides alone, since machines that serve one file may date it differently.
+func (h head) compare(other head) (same, different bool) {
+	told := func(a, b string) bool { return a != "" && b != "" }
+	sized := h.size >= 0 && other.size >= 0
+	switch {
+	case sized && h.size != other.size:
+		return false, true
+	case told(h.etag, other.etag):
+		return h.etag == other.etag, h.etag != other.etag
+	case told(h.modified, other.modified):
+		return sized && h.modified == other.modified, h.modified != other.modified
 	}
-	if h.etag != "" || other.etag != "" {
-		return agree(h.etag, other.etag)
-	}
-	return agree(h.modified, other.modified) && known
+	return false, false
 }

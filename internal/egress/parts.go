@@ -28,7 +28,7 @@ func (p *parts) close()      {}
 func (p *parts) first(resp *http.Response) error {
 	defer resp.Body.Close()
 	p.next, p.ahead = 1, 1
-	p.err = p.keep(resp, 0, min(p.line.limits.Block, p.head.size))
+	p.err = p.keep(resp, 0, min(p.line.block, p.head.size))
 	if !p.has(0) {
 		return p.err
 	}
@@ -52,7 +52,7 @@ func (p *parts) readAt(buf []byte, off int64) (int, error) {
 
 // copy copies what is there without a gap.
 func (p *parts) copy(buf []byte, off int64) int {
-	size, n := p.line.limits.Block, 0
+	size, n := p.line.block, 0
 	for n < len(buf) {
 		at := off + int64(n)
 		block := p.blocks[at/size]
@@ -66,7 +66,7 @@ func (p *parts) copy(buf []byte, off int64) int {
 
 // fill fetches what is missing between two places, with one request for each run of missing blocks.
 func (p *parts) fill(from, to int64) error {
-	size := p.line.limits.Block
+	size := p.line.block
 	for i := from / size; i*size < to; i++ {
 		if p.has(i) {
 			continue
@@ -86,7 +86,7 @@ func (p *parts) has(block int64) bool { _, ok := p.blocks[block]; return ok }
 // run is the end of the run of missing blocks that begins at a block and is needed up to a place, or further when reads
 // follow each other and the limit has room.
 func (p *parts) run(block, to int64) (end int64) {
-	size := p.line.limits.Block
+	size := p.line.block
 	for end = block + 1; end*size < to && !p.has(end); {
 		end++
 	}
@@ -106,10 +106,10 @@ func (p *parts) run(block, to int64) (end int64) {
 
 // fetch asks for the blocks from one up to, and not including, another.
 func (p *parts) fetch(block, end int64) error {
-	size := p.line.limits.Block
+	size := p.line.block
 	from, to := block*size, min(end*size, p.head.size)
 	if p.line.read+to-from > p.line.limits.Bytes {
-		return ErrLimit
+		return errLimit
 	}
 	conditions := http.Header{}
 	if strings.HasPrefix(p.head.etag, `"`) { // a weak one must not stand here: https://www.rfc-editor.org/rfc/rfc9110#section-13.1.5
@@ -127,28 +127,26 @@ func (p *parts) fetch(block, end int64) error {
 	return p.keep(resp, from, to)
 }
 
-// unchanged checks that an answer is about the same file as the first.
+// unchanged checks that an answer is about the same file as the first. It need not repeat all that the first one said.
 func (p *parts) unchanged(resp *http.Response, from, to int64) error {
 	now := headOf(resp)
+	now.size = totalOf(resp)
+	_, different := p.head.compare(now)
 	switch {
-	case resp.StatusCode == http.StatusRequestedRangeNotSatisfiable, differ(now.etag, p.head.etag), differ(now.modified, p.head.modified):
-		return ErrChanged
-	case resp.StatusCode != http.StatusPartialContent && resp.ContentLength >= 0 && resp.ContentLength != p.head.size:
-		return ErrChanged
+	case different:
+		return errChanged
 	case resp.StatusCode != http.StatusPartialContent:
 		return errWhole
-	case totalOf(resp) >= 0 && totalOf(resp) != p.head.size:
-		return ErrChanged
 	}
 	_, err := checkPart(resp, from, to)
 	return err
 }
 
-// differ tells that both say something, and not the same. Parts need not repeat all that the first answer said.
-func differ(a, b string) bool { return a != "" && b != "" && a != b }
-
-// totalOf is the whole length that a part announces, -1 for none.
+// totalOf is the whole length that an answer announces, -1 for none.
 func totalOf(resp *http.Response) int64 {
+	if resp.StatusCode != http.StatusPartialContent && resp.StatusCode != http.StatusRequestedRangeNotSatisfiable {
+		return resp.ContentLength
+	}
 	_, total, _ := strings.Cut(resp.Header.Get("Content-Range"), "/")
 	if n, ok := natural(total); ok {
 		return n
@@ -158,7 +156,7 @@ func totalOf(resp *http.Response) int64 {
 
 // keep reads the bytes between two places, of which the first begins a block, and not one more.
 func (p *parts) keep(resp *http.Response, from, to int64) error {
-	size := p.line.limits.Block
+	size := p.line.block
 	buf := make([]byte, to-from)
 	n, err := io.ReadFull(resp.Body, buf)
 	if err == io.EOF {

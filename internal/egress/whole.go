@@ -24,7 +24,7 @@ func (w *whole) close()      { w.ended = true; w.body.Close() }
 func (w *whole) readAt(buf []byte, off int64) (int, error) {
 	limit := w.line.limits.Bytes
 	if off >= limit {
-		return 0, ErrTooFar
+		return 0, errTooFar
 	}
 	w.fill(min(limit, off+int64(w.within(len(buf), off))))
 	want := w.within(len(buf), off) // which fill may have found out
@@ -36,7 +36,7 @@ func (w *whole) readAt(buf []byte, off int64) (int, error) {
 	case n < want && w.err != nil:
 		return n, w.err
 	case n < want:
-		return n, ErrTooFar
+		return n, errTooFar
 	case want < len(buf):
 		return n, io.EOF
 	}

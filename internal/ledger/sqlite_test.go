@@ -73,10 +73,6 @@ func TestReadingMakesNoFile(t *testing.T) {
 	require.NoDirExists(t, filepath.Dir(path))
 }
 
-func last[T any](_ T, err error) error { return err }
-
-func second[T, U any](_ T, _ U, err error) error { return err }
-
 func TestTheFilesAreTheUsersOwn(t *testing.T) {
 	before := syscall.Umask(0o022) // as most people have it
 	defer syscall.Umask(before)

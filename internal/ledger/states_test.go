@@ -42,6 +42,10 @@ type state struct {
 	way  []string
 }
 
+func last[T any](_ T, err error) error { return err }
+
+func second[T, U any](_ T, _ U, err error) error { return err }
+
 func looked(s video.Snapshot) func(t *testing.T, l *ledger.Ledger, task subject) error {
 	return func(t *testing.T, l *ledger.Ledger, task subject) error {
 		return last(l.Looked(t.Context(), task.id, s, time.Time{}))

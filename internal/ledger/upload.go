@@ -8,37 +8,33 @@ import (
 )
 
 const (
-	// uploadLife is how long the service keeps an uploaded file. An address that is said to live longer was written before the
+	// uploadKept is how long the service keeps an uploaded file. An address that is said to live longer was written before the
 	// clock was set back. Source: https://help.aliyun.com/zh/model-studio/get-temporary-file-url.
-	uploadLife = 48 * time.Hour
+	uploadKept = 48 * time.Hour
 	// uploadReserve is what an address must have left to be worth using: a task may wait long before its files are read.
 	uploadReserve = time.Hour
 )
 
-// Uploaded returns the address at which a content, by its SHA-256 in hex, is already kept for a model of this account, and
-// when it dies. The address is "" when there is none, or none that lives for another hour, or when a task with it has failed: it
-// may be that the service could not read it, and sending a file again costs nothing. The error is a *[video.Error].
-func (l *Ledger) Uploaded(ctx context.Context, model, sum string) (url string, expires time.Time, err error) {
+// Uploaded returns the address at which a content, by its SHA-256 in hex, is already kept for a model of this account: ""
+// when there is none, or none that lives for another hour, or when a task with it has failed, since it may be that the service could
+// not read it, and sending a file again costs nothing. The error is a *[video.Error].
+func (l *Ledger) Uploaded(ctx context.Context, model, sum string) (url string, err error) {
 	db, err := l.existing(ctx)
 	if errors.Is(err, ErrNotFound) {
-		return "", time.Time{}, nil
+		return "", nil
 	}
 	if err != nil {
-		return "", time.Time{}, err
+		return "", err
 	}
 	now := time.Now()
-	var at int64
-	err = db.QueryRowContext(ctx, `SELECT url, expires_at FROM r2v_upload WHERE upstream = $1 AND account = $2 AND model = $3 AND sum = $4
+	err = db.QueryRowContext(ctx, `SELECT url FROM r2v_upload WHERE upstream = $1 AND account = $2 AND model = $3 AND sum = $4
 		AND expires_at > $5 AND expires_at <= $6
 		AND NOT EXISTS (SELECT 1 FROM r2v_task WHERE status = 'FAILED' AND created_at > $7 AND request LIKE '%' || url || '%')`, l.Upstream, l.Account, storable(model), storable(sum),
-		micros(now.Add(uploadReserve)), micros(now.Add(uploadLife)), micros(now.Add(-uploadLife))).Scan(&url, &at)
+		micros(now.Add(uploadReserve)), micros(now.Add(uploadKept)), micros(now.Add(-uploadKept))).Scan(&url)
 	if errors.Is(err, sql.ErrNoRows) {
-		return "", time.Time{}, nil
+		return "", nil
 	}
-	if err != nil {
-		return "", time.Time{}, l.explain(err)
-	}
-	return url, fromMicros(at), nil
+	return url, l.explain(err)
 }
 
 // KeepUpload records at which address a content is kept for a model of this account, and until when. Addresses that are dead

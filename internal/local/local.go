@@ -12,7 +12,7 @@ import (
 )
 
 // openLimit bounds the opening of one file: a folder on a network drive that is gone answers never.
-const openLimit = 5 * time.Second
+const openLimit = 3 * time.Second
 
 // Folders are the folders whose files may be read, with all that is in them. The zero value allows none.
 type Folders struct {
@@ -22,7 +22,7 @@ type Folders struct {
 }
 
 // Open opens the file that an address names, for reading. It is a regular file that is not empty, in an allowed folder once
-// all symbolic links are followed; a hard link is a file like any other. Its size is not bounded. Open returns within five
+// all symbolic links are followed; a hard link is a file like any other. Its size is not bounded. Open returns within three
 // seconds. The error is a [*Refused] for whoever wrote the address, or the context's.
 func (f Folders) Open(ctx context.Context, address string) (*os.File, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, openLimit, errSlow)

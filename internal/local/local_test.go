@@ -2,6 +2,7 @@ package local_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -167,16 +168,20 @@ func TestRefusalsTeach(t *testing.T) {
 
 	r := refused(t, one, "holiday.png")
 	require.Equal(t, `"holiday.png" was not found in `+root, r.Wrong)
-	require.Equal(t, "perhaps holiday.jpeg or holiday1.png or holiday2.png, which are in that folder; files in "+root+"; the operator of this server opens other folders with R2V_FILE_ROOTS", r.Allowed)
-	require.Contains(t, refused(t, one, "others.mp4").Allowed, "perhaps other.mp4, which is in that folder")
+	require.Equal(t, fmt.Sprintf("if the user means it, %q or %q or %q; files in %s; the operator of this server opens other folders with R2V_FILE_ROOTS",
+		root+"/holiday.jpeg", root+"/holiday1.png", root+"/holiday2.png", root), r.Allowed)
+	require.Contains(t, refused(t, one, "others.mp4").Allowed, "if the user means it, \""+root+"/other.mp4\";", "a path that can be given as it is")
+	require.Contains(t, refused(t, one, "other.mp4?raw=true").Allowed, root+"/other.mp4")
+	require.NotContains(t, refused(t, one, "otto.mp4").Allowed, "means it", "what only looks near is no hint")
+	require.Contains(t, refused(t, one, "*.png").Wrong, "patterns are not expanded")
 	require.NotContains(t, refused(t, one, "id_rsb").Allowed, "id_rsa", "only media are named")
-	require.NotContains(t, refused(t, one, "nowhere/holiday.png").Allowed, "perhaps")
+	require.NotContains(t, refused(t, one, "nowhere/holiday.png").Allowed, "means it")
 
 	r = refused(t, one, outside+"/holiday.pn")
 	require.Contains(t, r.Wrong, "outside the folders")
 	require.Contains(t, r.Allowed, root)
 	require.Contains(t, r.Allowed, "R2V_FILE_ROOTS")
-	require.NotContains(t, r.Allowed, "perhaps")
+	require.NotContains(t, r.Allowed, "means it")
 
 	r = refused(t, local.Folders{None: "the client gave none"}, "a.png")
 	require.Contains(t, r.Wrong, "the client gave none")

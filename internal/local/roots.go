@@ -62,18 +62,42 @@ func WorkingFolder() (root, why string) {
 	if err != nil {
 		return "", "the folder that this server was started in is gone"
 	}
-	return folderToUse(thisHost(), folder)
+	if what := unusable(thisHost(), folder); what != "" {
+		return "", "this server was started in " + folder + ", which " + what
+	}
+	return folder, ""
 }
 
-func folderToUse(h host, folder string) (root, why string) {
+// Usable are those of a client's folders that may be roots: folders on this computer, and neither a whole drive nor the system's own.
+// When there are none, why says so as a clause without a full stop.
+func Usable(folders []string) (roots []string, why string) {
+	for _, folder := range folders {
+		what := unusable(thisHost(), folder)
+		if info, err := os.Stat(folder); what == "" && (err != nil || !info.IsDir()) {
+			what = "is no folder on this computer"
+		}
+		if what == "" {
+			roots = append(roots, folder)
+			continue
+		}
+		why = "the client's user works in " + shown(folder) + ", which " + what
+	}
+	if len(roots) > 0 {
+		return roots, ""
+	}
+	return nil, why
+}
+
+// unusable says why a folder can be no root unless the operator says so, empty when it can.
+func unusable(h host, folder string) string {
 	plain := path.Clean(strings.ReplaceAll(folder, `\`, "/"))
 	switch {
 	case plain == "/" || h.windows() && len(plain) <= 3 && hasDrive(plain):
-		return "", fmt.Sprintf("this server was started in %s, which is a whole drive", folder)
+		return "is a whole drive"
 	case isSystem(h, plain):
-		return "", fmt.Sprintf("this server was started in %s, which belongs to the system", folder)
+		return "belongs to the system"
 	}
-	return folder, ""
+	return ""
 }
 
 func isSystem(h host, folder string) bool {

@@ -211,11 +211,11 @@ func (s *search) refusal(h host) *Refused {
 
 func (s *search) notFound() *Refused {
 	allowed := s.folders.allowed()
+	if strings.Contains(s.missed.rel, "*") {
+		return refuse("the path of one file; "+allowed, "%s is a pattern, and patterns are not expanded", quoted(s.named.given))
+	}
 	if similar := s.missed.similar(); len(similar) > 0 {
-		allowed = "perhaps " + strings.Join(similar, " or ") + ", which are in that folder; " + allowed
-		if len(similar) == 1 {
-			allowed = "perhaps " + similar[0] + ", which is in that folder; " + s.folders.allowed()
-		}
+		allowed = "if the user means it, " + strings.Join(similar, " or ") + "; " + allowed
 	}
 	return refuse(allowed, "%s was not found in %s", quoted(s.named.given), list(s.looked))
 }

@@ -86,7 +86,8 @@ func names(dir *os.Root, folder string) []string {
 	return found
 }
 
-// similar lists up to three files of the same folder whose names come near and that are media by their ending.
+// similar lists the paths of up to three files of the same folder whose names come near and that are media by their ending, as
+// they may be given.
 func (m missed) similar() []string {
 	dir, err := os.OpenRoot(m.root)
 	if err != nil {
@@ -94,6 +95,9 @@ func (m missed) similar() []string {
 	}
 	defer dir.Close() //nolint:errcheck // it was only read
 	want := strings.ToLower(filepath.Base(m.rel))
+	if name, query, found := strings.Cut(want, "?"); found && strings.Contains(query, "=") { // of a link that the file was once behind
+		want = name
+	}
 	far := func(name string) int {
 		name = strings.ToLower(name)
 		if stem(name) == stem(want) {
@@ -102,7 +106,7 @@ func (m missed) similar() []string {
 		return levenshtein.ComputeDistance(name, want)
 	}
 	near := slices.DeleteFunc(names(dir, filepath.Dir(m.rel)), func(name string) bool {
-		return !isMedia(name) || len(name) > 255 || len(want) > 255 || far(name) > max(2, len(want)/3)
+		return !isMedia(name) || len(name) > 255 || len(want) > 255 || far(name) > len(stem(want))/4
 	})
 	slices.SortFunc(near, func(a, b string) int {
 		if byDistance := far(a) - far(b); byDistance != 0 {
@@ -112,7 +116,7 @@ func (m missed) similar() []string {
 	})
 	near = near[:min(3, len(near))]
 	for i, name := range near {
-		near[i] = shown(name)
+		near[i] = quoted(filepath.Join(m.root, filepath.Dir(m.rel), name))
 	}
 	return near
 }

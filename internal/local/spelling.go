@@ -79,7 +79,7 @@ func isSandboxScheme(scheme string) bool {
 // isSandboxPath recognises the folders in which assistants run code or keep what users attach.
 func isSandboxPath(path string) bool {
 	for _, folder := range []string{
-		"/mnt/data", "/mnt/user-data", "/mnt/outputs", "/home/claude", "/home/user", "/home/sandbox", "/tmp/outputs", "/tmp/inputs",
+		"/mnt/data", "/mnt/user-data", "/mnt/outputs", "/home/claude", "/home/user", "/home/sandbox", "/tmp/outputs", "/tmp/inputs", "/home/oai",
 		"/content", "/workspace",
 	} {
 		if path == folder || strings.HasPrefix(path, folder+"/") {

@@ -158,15 +158,20 @@ func TestFolderOfNowhereInParticularIsNoRoot(t *testing.T) {
 		{wsl, "/mnt/c/Windows/System32", false}, {wsl, "/mnt/c/Users/me", true}, {linux, "/mnt/c/Windows/System32", true},
 		{linux, "/home/me/work", true}, {linux, "/usrlocal", true}, {mac, "/Users/me", true}, {windows, `C:\Users\me`, true}, {windows, `D:\Windows2`, true},
 	} {
-		root, why := folderToUse(c.host, c.folder)
-		if c.usable {
-			require.Equal(t, c.folder, root)
-			require.Empty(t, why)
-			continue
-		}
-		require.Empty(t, root, c.folder)
-		require.Contains(t, why, c.folder)
+		require.Equal(t, c.usable, unusable(c.host, c.folder) == "", c.folder)
 	}
+}
+
+func TestAClientsFoldersAreRootsAsFarAsTheyAreHere(t *testing.T) {
+	here := t.TempDir()
+	roots, why := Usable([]string{"/", filepath.Join(here, "gone"), here})
+	require.Equal(t, []string{here}, roots)
+	require.Empty(t, why)
+	roots, why = Usable([]string{"/"})
+	require.Empty(t, roots)
+	require.Equal(t, "the client's user works in /, which is a whole drive", why)
+	_, why = Usable([]string{filepath.Join(here, "gone")})
+	require.Contains(t, why, "is no folder on this computer")
 }
 
 func TestFileWithoutPermissionIsToldAsSuch(t *testing.T) {

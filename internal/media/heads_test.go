@@ -30,6 +30,7 @@ func TestHeadsOfRarePictures(t *testing.T) {
 		{"JPEG in progressive arithmetic coding", jpegStart + strings.Replace(frame, "\xc0", "\xca", 1), 5, 3, false},
 		{"JPEG with tables first", jpegStart + "\xff\xc4\x00\x03\x00\xff\xdb\x00\x03\x00" + frame, 5, 3, false},
 		{"JPEG with marks and bytes between", jpegStart + "\xff\xd0\xff\x01abc\xff\x00\xff\xff\xff" + frame, 5, 3, false},
+		{"JPEG whose height comes after its pixels", jpegStart + strings.Replace(frame, "\x00\x03", "\x00\x00", 1) + "\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00x\xff\xdc\x00\x04\x00\x03\xff\xd9", 0, 0, false},
 		{"Exif that turns", exif("II*\x00\x08\x00\x00\x00\x01\x00\x12\x01\x03\x00\x01\x00\x00\x00\x08\x00\x00\x00") + frame, 3, 5, false},
 		{"Exif that turns, the other way round", exif("MM\x00*\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00\x05\x00\x00") + frame, 3, 5, false},
 		{"Exif that mirrors only", exif("II*\x00\x08\x00\x00\x00\x01\x00\x12\x01\x03\x00\x01\x00\x00\x00\x04\x00\x00\x00") + frame, 5, 3, false},

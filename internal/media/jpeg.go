@@ -72,13 +72,16 @@ func readFrame(s *source, at int64, turned bool, i *Info) error {
 	if err != nil {
 		return err
 	}
-	i.Height, i.Width = int(binary.BigEndian.Uint16(b[3:])), int(binary.BigEndian.Uint16(b[5:]))
-	if i.Height == 0 {
-		return broken("it tells its height after its pixels, or not at all")
+	height, width := int(binary.BigEndian.Uint16(b[3:])), int(binary.BigEndian.Uint16(b[5:]))
+	switch {
+	case width == 0:
+		return broken("its picture is %d x %d pixels", width, height)
+	case height == 0: // it comes after the pixels (ITU-T T.81, B.2.5), which are not read
+		return nil
+	case turned:
+		width, height = height, width
 	}
-	if turned {
-		i.Width, i.Height = i.Height, i.Width
-	}
+	i.Width, i.Height = width, height
 	return nil
 }
 

@@ -27,16 +27,22 @@ type Info struct {
 	Kind   Kind
 	Length time.Duration // of clips and sounds, in whole milliseconds, rounded down; 0 when it cannot be told
 	Width  int           // pixels, as shown: a rotated clip's sides are swapped; 0 for sounds
-	Height int
-	Alpha  bool // a picture has an alpha channel or a transparent colour
+	Height int           // 0 together with Width: of sounds, and of a JPEG that tells its height behind its pixels
+	Alpha  bool          // a picture has an alpha channel or a transparent colour
 }
 
-// ErrBroken is the error, wrapped with what is wrong, of a file whose format is known and that is damaged, cut off or hostile.
+// ErrBroken is the error, wrapped with what is wrong, of a file whose format is known and that contradicts itself or is cut off.
 var ErrBroken = errors.New("the file is broken")
 
-// Measure reads as much of a file of size bytes as it needs. It returns what it found together with an error when a file that
-// is to be measured is broken (see [ErrBroken]) or cannot be read (r's own error, wrapped). A file of another format is no error.
+// ErrBudget is the error, wrapped with what there is too much of, of a file that would take more reading than is spent on one:
+// most are hostile, but that proves no damage.
+var ErrBudget = errors.New("measuring the file takes too much reading")
+
+// Measure reads as much of a file of size bytes as it needs. It returns Format and Kind, as far as they are known, together
+// with an error when a file that is to be measured is broken (see [ErrBroken]), takes too much reading (see [ErrBudget]) or
+// cannot be read (r's own error, wrapped). A file of another format is no error.
 //
+// A JPEG may tell its height behind its pixels (ITU-T T.81, B.2.5): such a one is not broken, and its sides are not known.
 // Pictures and most sounds need the start of the file alone. An MP3 that does not say how many frames it has is walked: one of
 // more than 448 KB, which is 11 seconds at the least, has its length worked out from the rate of its first 448 KB.
 func Measure(r io.ReaderAt, size int64) (Info, error) {
@@ -63,7 +69,7 @@ func Measure(r io.ReaderAt, size int64) (Info, error) {
 	case "":
 		err = measureMP3(s, &i)
 	}
-	if err == nil && i.Kind == Image && measured(i.Format) && (i.Width <= 0 || i.Height <= 0) {
+	if err == nil && tellsSidesFirst(i.Format) && (i.Width <= 0 || i.Height <= 0) {
 		err = broken("its picture is %d x %d pixels", i.Width, i.Height)
 	}
 	if err != nil {
@@ -72,13 +78,17 @@ func Measure(r io.ReaderAt, size int64) (Info, error) {
 	return i, nil
 }
 
-// measured reports whether a picture's format is one whose sides are read.
-func measured(format string) bool {
-	return format == "jpeg" || format == "png" || format == "bmp" || format == "webp"
+// tellsSidesFirst reports whether pictures of a format tell both sides before their pixels, always.
+func tellsSidesFirst(format string) bool {
+	return format == "png" || format == "bmp" || format == "webp"
 }
 
 func broken(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrBroken, fmt.Sprintf(format, args...))
+}
+
+func overBudget(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrBudget, fmt.Sprintf(format, args...))
 }
 
 // lengthOf is the time that a number of samples takes, cut to milliseconds.

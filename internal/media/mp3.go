@@ -27,7 +27,7 @@ func measureMP3(s *source, i *Info) error {
 	}
 	at, first, err := findFrame(s, start)
 	switch {
-	case errors.Is(err, ErrBroken) && !tagged:
+	case !tagged && (errors.Is(err, ErrBroken) || errors.Is(err, ErrBudget)):
 		return nil
 	case err != nil:
 		return err
@@ -121,7 +121,7 @@ func isFollowed(s *source, at int64, f mpegFrame) (bool, error) {
 	return true, nil
 }
 
-// ignoreCut keeps a reader's own error only.
+// ignoreCut keeps any error but that the file ends.
 func ignoreCut(err error) error {
 	if errors.Is(err, ErrBroken) {
 		return nil

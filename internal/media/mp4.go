@@ -2,6 +2,7 @@ package media
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"slices"
 	"strings"
@@ -13,8 +14,8 @@ import (
 // as its matrix says. A file with sound alone is of kind Audio. Of a brand that is another format, such as heic or m4a,
 // nothing is measured.
 //
-// The error wraps [ErrBroken] when the file is not whole, and r's own error when it cannot be read. Of a file with an index
-// of its fragments, the fragments between the first and the last are not looked at.
+// The error wraps [ErrBroken] when the file is not whole, [ErrBudget] when it takes too much reading, and r's own error when
+// it cannot be read. Of a file with an index of its fragments, the fragments between the first and the last are not looked at.
 func measureMP4(r io.ReaderAt, size int64) (Info, error) {
 	c := clip{file: newBoxFile(r, size)}
 	info, measured, err := c.format()
@@ -101,7 +102,7 @@ func formatOfBrand(main string, others []byte) Info {
 func (c *clip) scan() error {
 	for at := int64(0); at < c.file.size; {
 		b, err := c.file.box(at, c.file.size)
-		if err != nil && c.movie != nil && c.media && c.padding(at) {
+		if errors.Is(err, ErrBroken) && c.movie != nil && c.media && c.padding(at) {
 			break
 		}
 		if err != nil {

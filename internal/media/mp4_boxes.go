@@ -46,7 +46,7 @@ func newBoxFile(r io.ReaderAt, size int64) *boxFile {
 // kind.
 func (f *boxFile) box(at, limit int64) (box, error) {
 	if f.boxes++; f.boxes > maxBoxes {
-		return box{}, broken("it has more than %d boxes", maxBoxes)
+		return box{}, overBudget("it has more than %d boxes", maxBoxes)
 	}
 	if limit-at < 8 {
 		return box{}, broken("%d bytes at %d are no whole box", limit-at, at)
@@ -127,7 +127,7 @@ func (f *boxFile) turn(at int64, n int) error {
 	want = min(want, f.size-at)
 	f.reads, f.bytes = f.reads+1, f.bytes+int(want)
 	if f.reads > maxReads || f.bytes > maxBytes {
-		return broken("its index is larger than %d MB or in more than %d pieces", maxBytes>>20, maxReads)
+		return overBudget("its index is larger than %d MB or in more than %d pieces", maxBytes>>20, maxReads)
 	}
 	if int64(cap(f.page)) < want {
 		f.page = make([]byte, want)

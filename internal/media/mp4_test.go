@@ -138,7 +138,7 @@ func TestLengthOfAnMP4ComesFromTheFirstThatTellsIt(t *testing.T) {
 		"fragments, one by one":                 {fragments(mvex(), twice), 3500 * time.Millisecond},
 		"fragments without their times":         {fragments(mvex(), moof(-1, 4), media, moof(-1, 4), media), 4000 * time.Millisecond},
 		"an index of segments":                  {fragments(mvex(), sidx(1, 0, len(one)+48, 200, len(two)+48, 150), twice), 3500 * time.Millisecond},
-		"an index of indexes":                   {fragments(mvex(), sidx(1, 0, (len(one)+48)|1<<31, 200, (len(two)+48)|1<<31, 150), twice), 3500 * time.Millisecond},
+		"an index of indexes":                   {fragments(mvex(), sidx(1, 0, (len(one)+48)|-1<<31, 200, (len(two)+48)|-1<<31, 150), twice), 3500 * time.Millisecond},
 		"fragments behind the index's last":     {fragments(mvex(), sidx(1, 0, len(one)+24, 200, 24, 0), twice), 3500 * time.Millisecond},
 		"a list of fragments at the end":        {fragments(mvex(), twice, mfra(front, front+len(one)+48)), 3500 * time.Millisecond},
 		"a list that leads into the pictures":   {fragments(mvex(), twice, mfra(front, front+len(one)+20)), 3500 * time.Millisecond},
@@ -282,8 +282,6 @@ func TestBrokenMP4SaysWhatIsWrong(t *testing.T) {
 		"more segments than bytes": {fragments(mvex(), mp4Box("sidx", be32(0, 1, 100, 0, 0, 65535)), one, media), "entries"},
 		"more samples than bytes":  {fragments(mvex(), mp4Box("moof", mp4Box("traf", mp4Box("tfhd", be32(0, 1)), mp4Box("trun", be32(0x100, -1)))), media), "entries"},
 		"segments beyond the end":  {fragments(mvex(), sidx(1, 0, len(one)+48, 200, 9000, 150), one, media), "its index leads to"},
-		"too many boxes":           {simple(bytes.Repeat(mp4Box("free"), maxBoxes)), "more than 50000 boxes"},
-		"too many tracks":          {simple(bytes.Repeat(mp4Box("trak"), maxTracks+1)), "more than 128 tracks"},
 		"a brand without end":      {slices.Concat(be32(500), []byte("ftypisom")), `"ftyp"`},
 		"a segment of a stream":    {slices.Concat(mp4Box("styp", []byte("msdh")), one, media), "no index (moov)"},
 	} {
@@ -291,6 +289,23 @@ func TestBrokenMP4SaysWhatIsWrong(t *testing.T) {
 			got, err := measured4(t, c.data)
 			require.ErrorIs(t, err, ErrBroken)
 			require.ErrorContains(t, err, c.says)
+			require.Equal(t, Info{Format: "mp4", Kind: Video}, got)
+		})
+	}
+}
+
+func TestMP4ThatTakesTooMuchReadingIsNotCalledBroken(t *testing.T) {
+	stts := mp4Box("stts", be32(0, maxBytes/8), make([]byte, maxBytes))
+	for says, data := range map[string][]byte{
+		"more than 50000 boxes": simple(bytes.Repeat(mp4Box("free"), maxBoxes)),
+		"more than 128 tracks":  simple(bytes.Repeat(mp4Box("trak"), maxTracks+1)),
+		"larger than 2 MB":      simple(mvhd(1000, 0, upright), mp4Box("trak", mp4Box("mdia", mp4Box("minf", mp4Box("stbl", stts))))),
+	} {
+		t.Run(says, func(t *testing.T) {
+			got, err := measured4(t, data)
+			require.ErrorIs(t, err, ErrBudget)
+			require.NotErrorIs(t, err, ErrBroken)
+			require.ErrorContains(t, err, says)
 			require.Equal(t, Info{Format: "mp4", Kind: Video}, got)
 		})
 	}

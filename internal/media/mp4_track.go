@@ -8,7 +8,7 @@ const maxEdits = 1000
 // track reads a track of an index.
 func (m *movie) track(f *boxFile, trak box) error {
 	if len(m.tracks) == maxTracks {
-		return broken("it has more than %d tracks", maxTracks)
+		return overBudget("it has more than %d tracks", maxTracks)
 	}
 	t := &track{}
 	m.tracks = append(m.tracks, t)

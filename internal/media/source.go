@@ -28,7 +28,7 @@ func newSource(r io.ReaderAt, size int64) *source {
 }
 
 // at returns the n bytes at a place, at most a block. They hold until the next call. It returns ErrBroken, wrapped, when the
-// file ends before them or too much of it was read already, and the reader's own error, wrapped.
+// file ends before them, ErrBudget, wrapped, when too much of it was read already, and the reader's own error, wrapped.
 func (s *source) at(off int64, n int) ([]byte, error) {
 	if off < 0 || off > s.size || int64(n) > s.size-off {
 		return nil, broken("it is cut off: at %d it should go on for %d bytes, and it ends at %d", off, n, s.size)
@@ -70,4 +70,6 @@ func (s *source) read(off int64, n int) error {
 	return fmt.Errorf("reading the file at %d: %w", off, err)
 }
 
-func errTooMany() error { return broken("it has more parts before what matters than any proper file") }
+func errTooMany() error {
+	return overBudget("it has more parts before what matters than any proper file")
+}

@@ -60,7 +60,7 @@ func (p *Preflight) file(ctx context.Context, path string, seen *video.Medium) u
 	folders, ctx := p.Folders(ctx), context.WithoutCancel(ctx)
 	return upload.File{
 		Name: path[strings.LastIndexAny(path, `/\`)+1:], ContentType: contentType(seen), Size: seen.Bytes, Sum: seen.Sum,
-		Open: func() (io.ReadSeekCloser, error) {
+		Open: func() (io.ReadCloser, error) {
 			file, err := folders.Open(ctx, path)
 			if err != nil {
 				return nil, errGone

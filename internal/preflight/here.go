@@ -16,6 +16,9 @@ import (
 // here looks at a file on this machine.
 func (p *Preflight) here(ctx context.Context, path string) video.Medium {
 	file, size, err := p.open(ctx, path)
+	if ctx.Err() != nil {
+		return video.Medium{Local: true, Unseen: "it could not be read in time"}
+	}
 	if err != nil {
 		return unopened(err)
 	}
@@ -108,7 +111,7 @@ func sum(ctx context.Context, file *os.File, size int64) (string, error) {
 
 // interruptible is a reader that ends with its context.
 type interruptible struct {
-	ctx context.Context //nolint:containedctx // it lives for one call
+	ctx context.Context
 	io.Reader
 }
 

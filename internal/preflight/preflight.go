@@ -7,19 +7,17 @@ import (
 	"context"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"r2v-mcp/internal/local"
 	"r2v-mcp/internal/video"
 )
 
-const (
-	// patience is how long all that a request refers to is looked at: the answer is to be there within five seconds.
-	patience = 4 * time.Second
-	// mostReferences bounds what is looked at for one request; no model takes as many.
-	mostReferences = 8
-)
+// patience is how long all that a request refers to is looked at: the answer is to be there within five seconds.
+const patience = 4 * time.Second
+
+// grace is for those who look to say that their time is over: what was not found out is told with what was.
+const grace = 200 * time.Millisecond
 
 // Preflight looks at references. Its fields are set before its first use; it may be used by many at once.
 type Preflight struct {
@@ -37,27 +35,51 @@ type Preflight struct {
 // tell.
 func (p *Preflight) Look(ctx context.Context, refs []video.Reference) []video.Reference {
 	out := append([]video.Reference(nil), refs...)
-	if len(refs) > mostReferences {
-		return out
-	}
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(p.Patience, patience))
+	longest := cmp.Or(p.Patience, patience)
+	late := time.NewTimer(longest + grace)
+	defer late.Stop()
+	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
 	seen := map[string]*video.Medium{}
-	var looking sync.WaitGroup
+	found := make(chan sighting, 2*len(refs))
 	for _, ref := range refs {
 		for _, address := range []string{ref.URL, ref.VoiceURL} {
 			if look := p.way(address); look != nil && seen[address] == nil {
-				found := &video.Medium{}
-				seen[address] = found
-				looking.Go(func() { *found = look(ctx, address) })
+				seen[address] = &video.Medium{Local: local.IsPath(address), Unseen: "it could not be read in time"}
+				go func() { found <- see(ctx, address, look) }() // a drive that is gone cannot be waited for
 			}
 		}
 	}
-	looking.Wait()
+	for left := len(seen); left > 0; left-- {
+		select {
+		case s := <-found:
+			*seen[s.address] = s.medium
+		case <-late.C:
+			left = 0
+		}
+	}
 	for i := range out {
 		out[i].Medium, out[i].VoiceMedium = seen[out[i].URL], seen[out[i].VoiceURL]
 	}
 	return out
+}
+
+// sighting is what was seen at an address.
+type sighting struct {
+	address string
+	medium  video.Medium
+}
+
+// see looks at an address. A crash in it costs a warning and not the program.
+func see(ctx context.Context, address string, look func(context.Context, string) video.Medium) (s sighting) {
+	s.address = address
+	defer func() {
+		if recover() != nil {
+			s.medium = video.Medium{Local: local.IsPath(address), Unseen: "looking at it crashed, which is a bug of r2v-mcp"}
+		}
+	}()
+	s.medium = look(ctx, address)
+	return s
 }
 
 // Forget drops what was seen at addresses, so that it is looked at again: a file that was refused may be mended at once.

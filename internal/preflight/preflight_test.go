@@ -9,11 +9,11 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -24,6 +24,7 @@ import (
 
 	"r2v-mcp/internal/egress"
 	"r2v-mcp/internal/local"
+	"r2v-mcp/internal/media"
 	"r2v-mcp/internal/preflight"
 	"r2v-mcp/internal/simulator/clip"
 	"r2v-mcp/internal/simulator/simulatortest"
@@ -196,12 +197,12 @@ func TestDeadAddressesAreWrongAndTroubleIsNot(t *testing.T) {
 		_, _ = fmt.Sscanf(r.URL.Path, "/%d", &code)
 		w.WriteHeader(code)
 	})
-	for _, code := range []int{400, 401, 403, 404, 405, 410, 451} {
+	for _, code := range []int{400, 401, 403, 404, 410} {
 		seen := look(t, p, fmt.Sprintf("%s/%d?Signature=secret", w.URL, code))
 		require.Contains(t, seen.Wrong, fmt.Sprintf("HTTP %d", code))
 		require.NotContains(t, seen.Wrong, "secret")
 	}
-	for _, code := range []int{408, 425, 429, 500, 502, 503} {
+	for _, code := range []int{405, 408, 425, 429, 451, 500, 502, 503} {
 		seen := look(t, p, fmt.Sprintf("%s/%d", w.URL, code))
 		require.Empty(t, seen.Wrong)
 		require.Contains(t, seen.Unseen, fmt.Sprintf("HTTP %d", code))
@@ -209,6 +210,34 @@ func TestDeadAddressesAreWrongAndTroubleIsNot(t *testing.T) {
 	w.Close()
 	require.Contains(t, look(t, p, w.URL+"/404").Wrong, "refuses connections")
 	require.Contains(t, look(t, p, "http://127.0.0.2:9/a.png").Wrong, "loopback")
+}
+
+// nowhere is a network without names.
+type nowhere struct{}
+
+func (nowhere) RoundTrip(r *http.Request) (*http.Response, error) {
+	return nil, &net.DNSError{Err: "no such host", Name: r.URL.Hostname(), IsNotFound: true}
+}
+
+func TestANameThatDoesNotExistTellsNothingWhereNoNamesAreFound(t *testing.T) {
+	p := &preflight.Preflight{Client: &http.Client{Transport: nowhere{}}, Service: "127.0.0.1"}
+	require.Contains(t, look(t, p, "https://media.example/a.png").Wrong, "media.example is a name that does not exist")
+	p.Service = "service.invalid"
+	seen := look(t, p, "https://media.example/a.png")
+	require.Empty(t, seen.Wrong)
+	require.Contains(t, seen.Unseen, "R2V_EGRESS_PROXY")
+}
+
+func TestWhatWasForgottenIsLookedAtAgain(t *testing.T) {
+	content := made(t, 2*time.Second)
+	w, p := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		http.ServeContent(w, r, "clip.mp4", time.Unix(1e9, 0), bytes.NewReader(content))
+	})
+	require.Equal(t, "2", look(t, p, w.URL).Seconds.String())
+	content = made(t, 3*time.Second)
+	require.Equal(t, "2", look(t, p, w.URL).Seconds.String())
+	p.Forget(w.URL)
+	require.Equal(t, "3", look(t, p, w.URL).Seconds.String())
 }
 
 func TestFailuresAreNotRemembered(t *testing.T) {
@@ -229,7 +258,7 @@ func TestAServerThatIgnoresRangesIsReadFromTheBeginning(t *testing.T) {
 	content := made(t, 4*time.Second)
 	w, p := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/last" {
-			_, _ = io.Copy(w, io.NewSectionReader(indexLast(t, time.Second, 8<<20), 0, 8<<20))
+			_, _ = io.Copy(w, io.NewSectionReader(indexLast(t, time.Second, 64<<20), 0, 64<<20))
 			return
 		}
 		_, _ = w.Write(content)
@@ -240,7 +269,7 @@ func TestAServerThatIgnoresRangesIsReadFromTheBeginning(t *testing.T) {
 	seen := look(t, p, w.URL+"/last")
 	require.Empty(t, seen.Wrong)
 	require.Contains(t, seen.Unseen, "only from the beginning")
-	require.Less(t, w.bytes.Load(), int64(6<<20), "cut off")
+	require.Less(t, w.bytes.Load(), int64(32<<20), "cut off; what is on its way is written as well")
 }
 
 func TestAPictureInsideTheRequestIsMeasured(t *testing.T) {
@@ -250,6 +279,25 @@ func TestAPictureInsideTheRequestIsMeasured(t *testing.T) {
 	require.True(t, seen.Alpha)
 	require.Equal(t, "png", seen.Format)
 	require.EqualValues(t, len(content), seen.Bytes)
+
+	for _, name := range []string{"baseline.jpg", "32-bits.bmp", "lossless.webp", "long-text.png", "long-comment.jpg"} {
+		content, err := os.ReadFile("../../testdata/media/" + name)
+		require.NoError(t, err)
+		for extra := range 3 { // every padding
+			content := append(content, make([]byte, extra)...)
+			seen := look(t, &preflight.Preflight{}, "data:image/png;base64,"+base64.StdEncoding.EncodeToString(content))
+			want, err := media.Measure(bytes.NewReader(content), int64(len(content)))
+			require.NoError(t, err)
+			require.Equal(t, []any{want.Format, want.Width, want.Height, int64(len(content)), ""}, []any{seen.Format, seen.Width, seen.Height, seen.Bytes, seen.Wrong})
+		}
+	}
+	lines := base64.StdEncoding.EncodeToString(content)
+	lines = lines[:76] + "\r\n" + lines[76:] + "\n"
+	require.Equal(t, "png", look(t, &preflight.Preflight{}, "data:image/png;base64,"+lines).Format)
+	for _, broken := range []string{"", "iVBO", "iVBORw0KGg.=", "iVBORw0KGgo...", "====", "a"} {
+		seen := look(t, &preflight.Preflight{}, "data:image/png;base64,"+broken)
+		require.Empty(t, seen.Unseen, "what is wrong with the form is told elsewhere")
+	}
 }
 
 func TestLocalFilesAreMeasuredAndSummedUpForAPurchase(t *testing.T) {
@@ -288,8 +336,36 @@ func TestWhatCannotBeLookedAtIsLeftAlone(t *testing.T) {
 	for _, address := range []string{"ftp://media.example/a.mp4", "", "a.png"} {
 		require.Nil(t, p.Look(t.Context(), refs(address))[0].Medium, address)
 	}
-	many := p.Look(t.Context(), refs(strings.Split(strings.Repeat("http://127.0.0.1:1/a,", 50), ",")...))
-	require.Nil(t, many[0].Medium, "a list this long is refused as a whole")
+}
+
+func TestADriveThatIsGoneHoldsUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		back := make(chan struct{})
+		p := &preflight.Preflight{Folders: func(context.Context) local.Folders { <-back; return local.Folders{} }}
+		start := time.Now()
+		seen := look(t, p, "anna.mp4")
+		require.Less(t, time.Since(start), 5*time.Second)
+		require.True(t, seen.Local)
+		require.Empty(t, seen.Wrong, "that may be over in a moment")
+		require.Contains(t, seen.Unseen, "in time")
+		close(back)
+	})
+}
+
+func TestACrashWhileLookingIsAWarning(t *testing.T) {
+	p := &preflight.Preflight{Folders: func(context.Context) local.Folders { panic("a bug") }}
+	require.Contains(t, look(t, p, "anna.mp4").Unseen, "bug of r2v-mcp")
+}
+
+func TestAFileThatIsCutOnTheWayIsNoBrokenFile(t *testing.T) {
+	content := made(t, 2*time.Second)
+	w, p := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", fmt.Sprint(len(content)))
+		_, _ = w.Write(content[:len(content)/2])
+	})
+	seen := look(t, p, w.URL)
+	require.Empty(t, seen.Wrong)
+	require.Contains(t, seen.Unseen, "broke off")
 }
 
 func TestManyLookAtTheSameTime(t *testing.T) {

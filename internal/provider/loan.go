@@ -6,51 +6,28 @@ import (
 	"sync"
 )
 
-// loan lends a reader to one attempt at a time. A transport may still read a request's content for a moment after its answer;
-// what is no longer lent gives an error instead of bytes that the next attempt, or the reader's owner, is to have.
+// loan lends a reader for the time of an upload. A transport may still read a request's content for a moment after its answer, when
+// the reader's owner has it back: it gets an error then.
 type loan struct {
-	mu   sync.Mutex
-	r    io.Reader
-	lent int // which attempt may read; 0 is none
+	mu sync.Mutex
+	r  io.Reader // nil when the loan is over
 }
 
-// lend returns the reader for one attempt and ends every loan before it.
-func (l *loan) lend() io.Reader {
+// end ends the loan. When it returns, nobody reads.
+func (l *loan) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.lent++
-	return borrowed{l, l.lent}
-}
-
-// rewind begins anew, and reports whether the reader can.
-func (l *loan) rewind() bool {
-	l.end()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s, ok := l.r.(io.Seeker)
-	if !ok {
-		return false
-	}
-	_, err := s.Seek(0, io.SeekStart)
-	return err == nil
-}
-
-// end ends every loan. When it returns, nobody reads.
-func (l *loan) end() { l.lend() }
-
-type borrowed struct {
-	*loan
-	number int
+	l.r = nil
 }
 
 var errReturned = errors.New("the upload is over")
 
 // Read reads while the loan lasts.
-func (b borrowed) Read(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.number != b.lent {
+func (l *loan) Read(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.r == nil {
 		return 0, errReturned
 	}
-	return b.r.Read(p)
+	return l.r.Read(p)
 }

@@ -25,17 +25,17 @@ type Provider interface {
 	// whoever created them. The provider keeps whole seconds: a few tasks from just outside the span may be among them.
 	List(ctx context.Context, from, to time.Time, page int) (Page, error)
 	// Upload gives a file to the provider, for use with one model, and returns the address to put into a request for that
-	// model. It buys nothing: its errors have NotCharged. A file is sent whole or not at all, and its content is not read any
-	// more once Upload has returned.
+	// model. It buys nothing: its errors have NotCharged. It is one attempt, and another is free where the error is Retryable. A file
+	// is sent whole or not at all, and its content is not read any more once Upload has returned.
 	Upload(ctx context.Context, model string, f File) (Uploaded, error)
 }
 
 // File is a local file on its way to the provider.
 type File struct {
-	Name        string    // its own, with or without folders: they are not passed on
-	ContentType string    // such as "video/mp4"
-	Size        int64     // bytes, exactly as many as Content holds
-	Content     io.Reader // one that is an io.Seeker too can be sent again where the provider wants that
+	Name        string // its own, with or without folders: they are not passed on
+	ContentType string // such as "video/mp4"
+	Size        int64  // bytes, exactly as many as Content holds
+	Content     io.Reader
 }
 
 // Uploaded is a file that the provider keeps for a while.

@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	// uploadLife is how long an uploaded file is counted on: the documented 48 hours less one, since it is not documented
+	// uploadUsable is how long an uploaded file is counted on: the documented 48 hours less one, since it is not documented
 	// whether they begin before the file has arrived or after.
-	uploadLife = 47 * time.Hour
+	uploadUsable = 47 * time.Hour
 	// policyReserve is how much of a policy's life a file must find left when it is sent.
 	policyReserve = time.Minute
 	// longestStem is how much of a file's own name an object's name holds.
@@ -33,7 +33,9 @@ const (
 
 // policies are the permissions to upload that may be used again, by model.
 type policies struct {
-	asking chan struct{} // full while somebody asks: the others wait for the same answer, or give up
+	// asking is full while somebody asks: the others wait for the same answer, or give up. It is one for all models, since few are
+	// used at a time and an answer takes a moment.
+	asking chan struct{}
 	known  map[string]policy
 }
 
@@ -63,39 +65,31 @@ func (d *DashScope) Upload(ctx context.Context, model string, f File) (Uploaded,
 	if f.Size <= 0 || f.Content == nil {
 		return Uploaded{}, unsent("EmptyFile", "the file is empty", "Give a file that has something in it.")
 	}
+	p, err := d.policy(ctx, m.Name)
+	if err != nil {
+		return Uploaded{}, d.unpermitted(err)
+	}
+	if p.MaxFileSize > 0 && f.Size > p.MaxFileSize {
+		return Uploaded{}, unsent("FileTooLarge", fmt.Sprintf("the file has %d bytes, and the service takes at most %d", f.Size, p.MaxFileSize),
+			"Give a smaller file, or one at a public https address.")
+	}
 	content := &loan{r: f.Content}
 	defer content.end()
 	sent := time.Now()
-	url, stale, err := d.send(ctx, m.Name, f, content)
-	if stale != nil && content.rewind() {
-		d.forgetPolicy(ctx, m.Name, stale)
-		sent = time.Now()
-		url, _, err = d.send(ctx, m.Name, f, content)
-	}
+	url, err := d.client.Upload(ctx, p, dashscope.File{Name: objectName(f), ContentType: f.ContentType, Size: f.Size, Content: content})
 	if err != nil {
-		return Uploaded{}, err
+		if expired(err) {
+			d.forgetPolicy(ctx, m.Name, p)
+		}
+		return Uploaded{}, d.unstored(err)
 	}
-	return Uploaded{URL: url, Expires: sent.Add(uploadLife)}, nil
+	return Uploaded{URL: url, Expires: sent.Add(uploadUsable)}, nil
 }
 
-// send makes one attempt. When the policy was refused for its age, it comes back as stale.
-func (d *DashScope) send(ctx context.Context, model string, f File, content *loan) (url string, stale *dashscope.UploadPolicy, failure error) {
-	p, err := d.policy(ctx, model)
-	if err != nil {
-		return "", nil, d.unpermitted(err)
-	}
-	if p.MaxFileSize > 0 && f.Size > p.MaxFileSize {
-		return "", nil, unsent("FileTooLarge", fmt.Sprintf("the file has %d bytes, and the service takes at most %d", f.Size, p.MaxFileSize),
-			"Give a smaller file, or one at a public https address.")
-	}
-	url, err = d.client.Upload(ctx, p, dashscope.File{Name: objectName(f), ContentType: f.ContentType, Size: f.Size, Content: content.lend()})
-	if err == nil {
-		return url, nil, nil
-	}
-	if e, ok := errors.AsType[*dashscope.Error](err); ok && e.StatusCode == http.StatusForbidden && strings.Contains(strings.ToLower(e.Message), "expired") {
-		stale = p
-	}
-	return "", stale, d.unstored(err)
+// expired reports whether a file was refused for its policy's age.
+func expired(err error) bool {
+	e, ok := errors.AsType[*dashscope.Error](err)
+	return ok && strings.Contains(strings.ToLower(e.Message), "expired")
 }
 
 // policy returns a permission that is good for another file, from an earlier answer where there is one.
@@ -119,7 +113,7 @@ func (d *DashScope) policy(ctx context.Context, model string) (*dashscope.Upload
 // forgetPolicy drops a policy that was refused, unless somebody has a newer one already.
 func (d *DashScope) forgetPolicy(ctx context.Context, model string, refused *dashscope.UploadPolicy) {
 	if d.policies.hold(ctx) != nil {
-		return // nor will anything be sent
+		return // nor is this caller going to send anything
 	}
 	defer d.policies.release()
 	if d.policies.known[model].UploadPolicy == refused {
@@ -165,7 +159,7 @@ func (d *DashScope) unstored(err error) error {
 	case said.Fate() == dashscope.FateNotSent:
 		e.Advice = adviceElsewhere
 	default:
-		e.Retryable = said.Transient() || strings.Contains(strings.ToLower(said.Message), "expired")
+		e.Retryable = said.Transient() || expired(err)
 		e.Advice = "Nothing was charged. The storage of the service refused the file: call again; if it stays like this, put the file at a public https address and give that as the url."
 	}
 	return e

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"path"
 	"strings"
 	"sync"
@@ -111,27 +112,80 @@ func expiring(t *testing.T, times int) simulated {
 	}), t, sim}
 }
 
-func TestAPolicyThatExpiredAllTheSameIsReplacedOnce(t *testing.T) {
+// Sending again is for those who can give the file from its beginning: see internal/upload.
+func TestAPolicyThatExpiredAllTheSameIsNotUsedAgain(t *testing.T) {
 	p := expiring(t, 1)
 	_, err := p.Upload(t.Context(), uploadModel, file("a.png"))
-	require.NoError(t, err)
-	require.Equal(t, []int{2, 1}, []int{p.counted("policy"), p.counted("upload")})
-
-	p = expiring(t, 3)
-	_, err = p.Upload(t.Context(), uploadModel, file("a.png"))
 	e := failure(t, err)
 	require.Equal(t, "AccessDenied", e.Code)
 	require.Equal(t, video.NotCharged, e.Charged)
 	require.True(t, e.Retryable)
-	require.Equal(t, []int{2, 0}, []int{p.counted("policy"), p.counted("upload")})
-
-	p = expiring(t, 1)
-	once := file("a.png")
-	once.Content = io.MultiReader(once.Content) // cannot be read again
-	_, err = p.Upload(t.Context(), uploadModel, once)
-	require.True(t, failure(t, err).Retryable)
+	require.Equal(t, []int{1, 0}, []int{p.counted("policy"), p.counted("upload")})
 	_, err = p.Upload(t.Context(), uploadModel, file("a.png"))
 	require.NoError(t, err)
+	require.Equal(t, []int{2, 1}, []int{p.counted("policy"), p.counted("upload")})
+}
+
+func TestAPolicyIsKeptWhenAFileIsRefusedForAnotherReason(t *testing.T) {
+	p := simulate(t)
+	p.arm("access-denied", "upload")
+	for range 2 {
+		_, err := p.Upload(t.Context(), uploadModel, file("a.png"))
+		e := failure(t, err)
+		require.Equal(t, "AccessDenied", e.Code)
+		require.False(t, e.Retryable)
+	}
+	require.Equal(t, 1, p.counted("policy"))
+}
+
+// A slow upload learns late that its policy had expired, when others have a newer one already.
+func TestANewPolicyIsNotForgottenForAnOldOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := simulator.New(simulator.Options{})
+		uploads := 0
+		p := simulated{serving(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/upload" {
+				if uploads++; uploads <= 2 {
+					time.Sleep(time.Duration(3-uploads) * time.Second) // the first is told last
+					w.WriteHeader(http.StatusForbidden)
+					_, _ = io.WriteString(w, recorded(t, "upload-refused-403-policy-expired.xml"))
+					return
+				}
+			}
+			sim.ServeHTTP(w, r)
+		}), t, sim}
+		send := func() error { _, err := p.Upload(t.Context(), uploadModel, file("a.png")); return err }
+		late := make(chan error, 1)
+		go func() { late <- send() }()
+		synctest.Wait()
+		require.Error(t, send())
+		require.NoError(t, send())
+		require.Equal(t, 2, p.counted("policy"))
+		require.Error(t, <-late)
+		require.NoError(t, send())
+		require.Equal(t, []int{2, 2}, []int{p.counted("policy"), p.counted("upload")})
+	})
+}
+
+func TestAFileMayBeAsLargeAsThePolicySays(t *testing.T) {
+	sim := simulator.New(simulator.Options{})
+	p := simulated{serving(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/api/v1/uploads" {
+			sim.ServeHTTP(w, r)
+			return
+		}
+		answer := httptest.NewRecorder()
+		sim.ServeHTTP(answer, r)
+		_, _ = io.WriteString(w, strings.Replace(answer.Body.String(), `"max_file_size_mb":100`, `"max_file_size_mb":1`, 1))
+	}), t, sim}
+	large := picture + strings.Repeat("x", 1<<20-len(picture))
+	send := func(content string) error {
+		_, err := p.Upload(t.Context(), uploadModel, provider.File{Name: "a.png", Size: int64(len(content)), Content: strings.NewReader(content)})
+		return err
+	}
+	require.NoError(t, send(large))
+	require.Equal(t, "FileTooLarge", failure(t, send(large+"x")).Code)
+	require.Equal(t, 1, p.counted("upload"))
 }
 
 func TestObjectsAreNamedWithoutTheUsersFolders(t *testing.T) {

@@ -46,9 +46,10 @@ var ErrRootsAsked = errors.New("the client is asked for its roots, and calls aga
 //
 // folders are paths, made of the roots that are file: URIs; the others are left out. declared is false for a client that
 // did not declare the capability. A client of the protocols with a session is asked once, whoever calls meanwhile, and again
-// after it said that its roots have changed. It has two seconds to answer; that it did not, or answered with an error, holds
-// as long as an answer would. From protocol 2026-07-28 on a server asks nothing of itself: the error is [ErrRootsAsked] at
-// first, the call's context is cancelled, and the client is asked in each call.
+// after it said that its roots have changed. It has two seconds to answer; when it did not, or answered with an error, all
+// who wait get an error, and the next call asks again: it may have been asking its user. From protocol 2026-07-28 on a server
+// asks nothing of itself: the error is [ErrRootsAsked] at first, the call's context is cancelled, and the client is asked in
+// each call.
 // https://modelcontextprotocol.io/specification/2025-11-25/client/roots
 func ClientRoots(s *server.MCPServer) func(ctx context.Context) (folders []string, declared bool, err error) {
 	r := &roots{server: s}
@@ -59,14 +60,14 @@ func ClientRoots(s *server.MCPServer) func(ctx context.Context) (folders []strin
 	return r.list
 }
 
-// roots remembers what the client of a session answered.
+// roots remembers what the client of a session answered; that it did not is forgotten at once.
 type roots struct {
 	server *server.MCPServer
 	mu     sync.Mutex
 	asked  *question
 }
 
-// question is put to the client once. What it holds may be read when done is closed.
+// question is put to the client. What it holds may be read when done is closed.
 type question struct {
 	done    chan struct{}
 	folders []string
@@ -77,6 +78,15 @@ func (r *roots) forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.asked = nil
+}
+
+// forgetIf forgets a question, unless another one was put since.
+func (r *roots) forgetIf(q *question) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.asked == q {
+		r.asked = nil
+	}
 }
 
 func (r *roots) list(ctx context.Context) (folders []string, declared bool, err error) {
@@ -100,7 +110,8 @@ func (r *roots) list(ctx context.Context) (folders []string, declared bool, err 
 	}
 }
 
-// ask puts the question, unless it was put before. It goes on when the call that began it is given up: others wait too.
+// ask puts the question, unless it is being put or was answered. It goes on when the call that began it is given up: others
+// wait too.
 func (r *roots) ask(ctx context.Context) *question {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -130,6 +141,9 @@ func (r *roots) ask(ctx context.Context) *question {
 		}
 		if errors.Is(q.err, context.DeadlineExceeded) {
 			q.err = fmt.Errorf("the client did not tell its roots within %v", rootsLimit)
+		}
+		if q.err != nil {
+			r.forgetIf(q)
 		}
 	}()
 	return q
@@ -167,7 +181,7 @@ func retried(ctx context.Context) ([]string, error) {
 		return nil, ErrRootsAsked
 	}
 	result := server.RootsResponse(c.params.InputResponses, rootsKey)
-	if result == nil { // asking again would go in circles
+	if result == nil || result.Roots == nil { // asking again would go in circles
 		return nil, errors.New("the client called again without its roots")
 	}
 	return foldersOf(result), nil

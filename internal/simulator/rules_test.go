@@ -74,7 +74,7 @@ func sharedRules() map[string]rule {
 		"duration is text":             wrong("Input should be a valid integer: parameters.duration", set("parameters.duration", "5")),
 		"smallest seed":                good(set("parameters.seed", 0)),
 		"largest seed":                 good(set("parameters.seed", 2147483647)),
-		"seed too large":               wrong("Range of seed should be [0, 2147483647]", set("parameters.seed", 2147483648)),
+		"seed too large":               wrong("Range of seed should be [0, 2147483647]", set("parameters.seed", int64(2147483648))),
 		"negative seed":                wrong("Range of seed should be [0, 2147483647]", set("parameters.seed", -1)),
 		"watermark is text":            wrong("Input should be a valid boolean: parameters.watermark", set("parameters.watermark", "yes")),
 		"watermark":                    good(set("parameters.watermark", true)),

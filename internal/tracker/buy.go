@@ -17,8 +17,6 @@ import (
 const (
 	// createTimeout bounds a purchase, retries of throttled ones included.
 	createTimeout = 2 * time.Minute
-	// createPatience is how long a caller waits for a purchase before it is told to ask later.
-	createPatience = 40 * time.Second
 	// createTurn keeps purchases of all processes one below the documented 5 a second.
 	createTurn = time.Second / 4
 	// longestLine is how long a purchase may stand in line for its turn.
@@ -41,7 +39,7 @@ func (t *Tracker) Create(ctx context.Context, o video.Order) (video.Task, bool, 
 	if err != nil {
 		return video.Task{}, false, err
 	}
-	patience, cancel := context.WithTimeout(ctx, cmp.Or(t.Patience, createPatience))
+	patience, cancel := context.WithTimeout(ctx, cmp.Or(t.Patience, video.LongestCall))
 	defer cancel()
 	if !claimed {
 		task, err = t.outcome(patience, task)

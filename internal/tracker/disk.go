@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 	"syscall"
 
@@ -24,7 +25,9 @@ func (f Folder) explain(err error) error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		cause = e.Err
 	} else if e, ok := errors.AsType[*os.LinkError](err); ok {
-		cause = e.Err
+		if cause = e.Err; isTaken(cause) {
+			return f.taken(e.New)
+		}
 	}
 	switch {
 	case cause == nil:
@@ -33,12 +36,22 @@ func (f Folder) explain(err error) error {
 		return fmt.Errorf("the disk of %s is full (%w): %s", f.Dir, cause, moreRoom)
 	case errors.Is(cause, fs.ErrPermission), errors.Is(cause, syscall.EROFS):
 		return fmt.Errorf("%s cannot be written to (%w): make it writable, %s", f.Dir, cause, another)
-	case errors.Is(cause, syscall.ENOTDIR), errors.Is(cause, fs.ErrExist):
+	case isTaken(cause):
 		return fmt.Errorf("%s is no folder (%w): move the file away that is in its place, %s", f.Dir, cause, another)
 	case errors.Is(cause, fs.ErrNotExist):
 		return fmt.Errorf("%s is gone (%w): the next try makes it anew; bring its disk back, %s", f.Dir, cause, another)
 	}
 	return fmt.Errorf("the clip cannot be written to %s (%w): mend that, %s", f.Dir, cause, another)
+}
+
+// isTaken reports whether a name could not be had because something of another kind has it.
+func isTaken(cause error) bool {
+	return errors.Is(cause, fs.ErrExist) || errors.Is(cause, syscall.ENOTDIR) || errors.Is(cause, syscall.EISDIR)
+}
+
+// taken is the error of a clip whose file's name, in the folder, is that of a folder.
+func (f Folder) taken(name string) error {
+	return fmt.Errorf("%s is a folder, where the clip is to be: move it away, %s", filepath.Join(f.Dir, name), another)
 }
 
 // checkRoom refuses a clip that the disk has no room for, or that is larger than any, before it is filled. Where the server has

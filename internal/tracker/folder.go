@@ -45,7 +45,10 @@ func (f Folder) Save(ctx context.Context, name, address string) (Clip, error) {
 	}
 	defer func() { _ = root.Close() }() // nothing is written through it
 	length, err := saved(root, file)
-	if err != nil {
+	switch {
+	case errors.Is(err, errFolder): // which no rename replaces
+		return Clip{}, f.taken(file)
+	case err != nil:
 		sweepParts(root)
 		if length, err = f.download(ctx, root, file, address); err != nil {
 			return Clip{}, f.explain(err)
@@ -61,13 +64,19 @@ func (f Folder) Save(ctx context.Context, name, address string) (Clip, error) {
 	return Clip{path, length}, nil
 }
 
+// errFolder is the error of looking at a saved clip where a folder is.
+var errFolder = errors.New("it is a folder")
+
 // saved looks at a clip that an earlier attempt has saved, whose record may have been lost, and tells its length.
 func saved(root *os.Root, name string) (time.Duration, error) {
 	info, err := root.Lstat(name)
 	if err != nil {
 		return 0, err
 	}
-	if !info.Mode().IsRegular() {
+	switch {
+	case info.IsDir():
+		return 0, errFolder
+	case !info.Mode().IsRegular():
 		return 0, errors.New("it is no file of ours")
 	}
 	file, err := root.Open(name)

@@ -212,6 +212,32 @@ func TestAFolderThatGoesDuringADownloadIsToldAndMadeAnew(t *testing.T) {
 	}
 }
 
+func TestAFolderOfAClipsNameIsToldByItsOwnName(t *testing.T) {
+	content := wholeClip(t)
+	for when, early := range map[string]bool{"before the download": true, "during it": false} {
+		t.Run(when, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, "r2v-x.mp4")
+			take := func() { require.NoError(t, os.MkdirAll(filepath.Join(path, "sub"), 0o700)) }
+			body := &meanwhile{bytes.NewReader(content), take}
+			if early {
+				take()
+				body = &meanwhile{bytes.NewReader(content), func() { t.Error("what cannot be saved is not downloaded") }}
+			}
+			_, err := saveIn(t, dir, "r2v-x", download{body, -1})
+			require.ErrorContains(t, err, path+" is a folder")
+			require.ErrorContains(t, err, "move it away, or set R2V_SAVE_DIR to another folder")
+			require.NotContains(t, err.Error(), "is no folder")
+			require.DirExists(t, filepath.Join(path, "sub"), "it is somebody's")
+			require.Equal(t, []string{"r2v-x.mp4"}, names(t, dir))
+
+			require.NoError(t, os.RemoveAll(path))
+			_, err = saveIn(t, dir, "r2v-x", all(content))
+			require.NoError(t, err)
+		})
+	}
+}
+
 func TestWhoEndsADownloadLeavesNothing(t *testing.T) {
 	dir, content := t.TempDir(), wholeClip(t)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -12,7 +12,7 @@ import (
 	"r2v-mcp/internal/video"
 )
 
-// attempts is how often a file is sent where the network fails: it costs nothing but time.
+// attempts is how often a file is sent, the second time at once, where a new policy or connection may do: it costs nothing but time.
 const attempts = 2
 
 // errEnding is why uploads are cancelled at the program's end.
@@ -33,7 +33,7 @@ type flight struct {
 
 // fly finds the content at the provider or sends it there.
 func (u *Uploads) fly(ctx context.Context, f *flight) {
-	url, _, err := u.Ledger.Uploaded(ctx, f.model, f.file.Sum)
+	url, err := u.Ledger.Uploaded(ctx, f.model, f.file.Sum)
 	if err == nil && url == "" {
 		url, err = u.send(ctx, f)
 	}
@@ -59,7 +59,7 @@ func (u *Uploads) send(ctx context.Context, f *flight) (string, error) {
 	began := time.Now()
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	up, err := backoff.Retry(limited, func() (provider.Uploaded, error) { return u.attempt(limited, f) }, backoff.WithMaxTries(attempts))
+	up, err := backoff.Retry(limited, func() (provider.Uploaded, error) { return u.attempt(limited, f) }, backoff.WithBackOff(&backoff.ZeroBackOff{}), backoff.WithMaxTries(attempts))
 	if err != nil && limited.Err() != nil && ctx.Err() == nil {
 		err = tooSlow(f)
 	}

@@ -137,7 +137,7 @@ func file(content []byte) upload.File {
 	sum := sha256.Sum256(content)
 	return upload.File{
 		Name: "a.png", ContentType: "image/png", Size: int64(len(content)), Sum: hex.EncodeToString(sum[:]),
-		Open: func() (io.ReadSeekCloser, error) { return opened{bytes.NewReader(content)}, nil },
+		Open: func() (io.ReadCloser, error) { return opened{bytes.NewReader(content)}, nil },
 	}
 }
 

@@ -13,14 +13,14 @@ var errChanged = errors.New("the file changed while it was being sent")
 // reader counts and hashes a file while it is sent. The last bytes of a content that is not the one promised are held back, so
 // that it never arrives whole.
 type reader struct {
-	r      io.ReadSeeker
+	r      io.Reader
 	flight *flight
 	hash   hash.Hash
 	at     int64 // bytes given out
 	failed error // of the file itself, not of the network
 }
 
-func newReader(r io.ReadSeeker, f *flight) *reader {
+func newReader(r io.Reader, f *flight) *reader {
 	return &reader{r: r, flight: f, hash: sha256.New()}
 }
 
@@ -54,21 +54,6 @@ func (r *reader) Read(p []byte) (int, error) {
 func (r *reader) goesOn() bool {
 	n, _ := io.ReadFull(r.r, make([]byte, 1)) // whatever else is there, a byte too many is
 	return n > 0
-}
-
-// Seek goes back to the beginning, for another attempt, and nowhere else.
-func (r *reader) Seek(offset int64, whence int) (int64, error) {
-	if offset != 0 || whence != io.SeekStart {
-		return 0, errors.New("only from the beginning")
-	}
-	if _, err := r.r.Seek(0, io.SeekStart); err != nil {
-		r.failed = err
-		return 0, err
-	}
-	r.hash.Reset()
-	r.at = 0
-	r.flight.sent.Store(0)
-	return 0, nil
 }
 
 // trouble is what was wrong with the file, nil for nothing. Nobody may be reading any more.

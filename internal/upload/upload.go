@@ -3,7 +3,6 @@
 package upload
 
 import (
-	"cmp"
 	"context"
 	"io"
 	"log/slog"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"r2v-mcp/internal/provider"
+	"r2v-mcp/internal/video"
 )
 
 const (
@@ -19,8 +19,6 @@ const (
 	atOnce = 3
 	// limit bounds the sending of one file: 100 MB over a slow line.
 	limit = 15 * time.Minute
-	// patience is how long a call waits where nothing else is set: many clients give up after a minute.
-	patience = 40 * time.Second
 	// beat is how often progress is told, at the most.
 	beat = 250 * time.Millisecond
 )
@@ -33,7 +31,7 @@ type Uploader interface {
 // Ledger remembers what is at the provider already, by model and by the SHA-256 of the content in hex.
 type Ledger interface {
 	// Uploaded returns "" for what is not there, or not for long enough.
-	Uploaded(ctx context.Context, model, sum string) (url string, expires time.Time, err error)
+	Uploaded(ctx context.Context, model, sum string) (url string, err error)
 	KeepUpload(ctx context.Context, model, sum, url string, expires time.Time) error
 }
 
@@ -45,15 +43,14 @@ type File struct {
 	Sum         string // SHA-256 of the content, in hex
 	// Open gives the content from its beginning. It may be called several times, and after the call that it came with has
 	// returned.
-	Open func() (io.ReadSeekCloser, error)
+	Open func() (io.ReadCloser, error)
 }
 
 // Uploads brings files to one provider. Its fields are set before its first use. It is safe for concurrent use.
 type Uploads struct {
 	Provider Uploader
 	Ledger   Ledger
-	Patience time.Duration // how long a call waits for its files; 0 is 40 s
-	Logger   *slog.Logger  // a line for each upload, without names and addresses; nil is silent
+	Logger   *slog.Logger // a line for each upload, without names and addresses; nil is silent
 
 	mu      sync.Mutex // for what is below
 	ending  bool
@@ -70,7 +67,7 @@ type content struct{ model, sum string }
 // same content joins it or finds it done. A nil progress is not told; any other is called from one goroutine, with ever
 // more of all files' bytes.
 //
-// Every error is a *[video.Error] with NotCharged: "StillUploading" when patience or the caller went before the end,
+// Every error is a *[video.Error] with NotCharged: "StillUploading" when [video.LongestCall] or the caller's patience is over before the end,
 // "FileChanged" and "FileUnreadable" for a file that is not what it was, "UploadTooSlow" after 15 minutes, "Ending" when the
 // program ends, and what the provider and the ledger say.
 func (u *Uploads) Bring(ctx context.Context, model string, files []File, progress func(done, total int64)) ([]string, error) {
@@ -88,7 +85,7 @@ func (u *Uploads) Bring(ctx context.Context, model string, files []File, progres
 	if progress == nil {
 		progress = func(int64, int64) {}
 	}
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(u.Patience, patience))
+	ctx, cancel := context.WithTimeout(ctx, video.LongestCall)
 	defer cancel()
 	if err := w.until(ctx, progress); err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package video
 import (
 	"encoding/base64"
 	"fmt"
+	"io"
 	"mime"
 	"net/netip"
 	"net/url"
@@ -119,7 +120,7 @@ func (r *Report) checkData(field, address string) string {
 		r.problem(field, fmt.Sprintf("at most %d MB", limits.MaxMB), "the image has %d bytes", size)
 		return ""
 	}
-	if _, err := base64.StdEncoding.DecodeString(body); err != nil || body == "" {
+	if n, err := io.Copy(io.Discard, base64.NewDecoder(base64.StdEncoding, strings.NewReader(body))); err != nil || n == 0 {
 		r.problem(field, "valid base64 after the comma", "the image's base64 is broken or empty")
 		return ""
 	}

@@ -155,6 +155,15 @@ func (c *Catalogue) Model(name string) *Model {
 	return c.Models[i]
 }
 
+// MostReferences is how many references any model takes at most, first frames included.
+func (c *Catalogue) MostReferences() int {
+	most := 0
+	for _, m := range c.Models {
+		most = max(most, m.References.Max+m.References.FirstFrames)
+	}
+	return most
+}
+
 // ModelNames lists the models in the catalogue's order.
 func (c *Catalogue) ModelNames() []string {
 	names := make([]string, len(c.Models))
@@ -227,6 +236,17 @@ func (c *Catalogue) uploaders(region string) []string {
 	return slices.DeleteFunc(c.ModelsIn(region), func(name string) bool {
 		return !slices.Contains(c.Model(name).Media["video"].Schemes, "oss")
 	})
+}
+
+// uploadRegions lists the regions of the real service that are documented to take temporary uploads.
+func (c *Catalogue) uploadRegions() []string {
+	var names []string
+	for _, r := range c.Regions {
+		if r.Uploads && !r.Local {
+			names = append(names, r.Name)
+		}
+	}
+	return names
 }
 
 // regionsOf lists the regions of the real service in which a model is sold.

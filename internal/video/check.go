@@ -26,6 +26,7 @@ type Report struct {
 
 	uploadsKnown bool     // the region's service is documented to take temporary uploads
 	uploaders    []string // models to which files can be uploaded
+	uploadedIn   []string // regions in which that is documented
 
 	ratioGiven bool
 	unpriced   bool // something that decides the price is not known
@@ -48,7 +49,7 @@ func (r *Report) warn(format string, args ...any) {
 // Check holds a request against every rule of its model that is documented, as far as it can be known, and reports all
 // that is wrong at once; what looking at the media has told comes with the references. Nothing is dropped or cut to fit.
 func (c *Catalogue) Check(req Request, region string) *Report {
-	r := &Report{Request: req, otherMedia: c.OtherMedia, uploaders: c.uploaders(region)}
+	r := &Report{Request: req, otherMedia: c.OtherMedia, uploaders: c.uploaders(region), uploadedIn: c.uploadRegions()}
 	r.Request.Model = fold(req.Model, c.ModelNames())
 	r.Request.References = slices.Clone(req.References)
 	if strings.TrimSpace(req.Model) == "" {

@@ -77,6 +77,9 @@ func (r *Report) checkMedium(field string, as role, seen *Medium) {
 		}
 	}
 	what := cmp.Or(seen.Format, "of a format that is not known here")
+	if seen.Kind == "voice" && (seen.Format == "mp4" || seen.Format == "mov") {
+		what = "sound alone in " + seen.Format
+	}
 	taken := slices.Contains(r.Model.Media[seen.Kind].Formats, seen.Format)
 	switch {
 	case seen.Format == "html":
@@ -161,7 +164,8 @@ func (r *Report) checkLocal(field, address, medium string, seen *Medium) {
 		}
 		r.problem(field, allowed, "%q is a file on this machine, and %s takes none: its API has no uploaded files", shorten(address), r.Model.Name)
 	case seen.Wrong == "" && !r.uploadsKnown && !r.inline(seen):
-		r.warn("%s: the file is uploaded, which the service documents for Beijing alone; if it is refused, nothing is charged, and a public https address helps", field)
+		r.warn("%s: the file is uploaded, which the service documents for %s alone; if it is refused, nothing is charged, and a public https address helps",
+			field, strings.Join(r.uploadedIn, ", "))
 	}
 }
 

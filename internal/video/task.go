@@ -189,6 +189,10 @@ type Budget struct {
 	ResetsAt time.Time // the next midnight where the operator lives
 }
 
+// LongestCall is how long a purchase with all that belongs to it holds a call, unless the operator says less: clients give up at
+// 60 seconds, and looking at the references has taken some before it. What is under way then goes on.
+const LongestCall = 40 * time.Second
+
 // Filter selects a page of tasks.
 type Filter struct {
 	Status Status // empty for every one

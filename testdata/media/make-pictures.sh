@@ -202,7 +202,7 @@ for name in sorted(os.listdir('.')):
         row['seconds'] = float(probe(name, 'format=duration')[0])
         # Where nothing counts the frames ffprobe guesses by the bit rate: they are counted one by one instead.
         if end == 'mp3' and ('uncounted' in name or name in ('id3v1.mp3', 'two-tags.mp3')):
-            row['seconds'], row['counted'] = round(sum(map(float, probe(name, 'packet=duration_time'))), 6), True
+            row['seconds'] = round(sum(map(float, probe(name, 'packet=duration_time'))), 6)
     truth.append(row)
 print('[\n' + ',\n'.join(json.dumps(r) for r in truth) + '\n]')
 P
