@@ -75,7 +75,7 @@ func (s slow) Read(p []byte) (int, error) {
 	}
 	if s.pace > 0 {
 		p = p[:min(len(p), s.pace/10+1)]
-		time.Sleep(100 * time.Millisecond)
+		<-time.After(100 * time.Millisecond)
 	}
 	return s.r.Body.Read(p)
 }
