@@ -149,11 +149,11 @@ func (c *Config) upstream() string {
 
 // serviceHost is the host of the service without its port.
 func (c *Config) serviceHost() string {
-	host, _, err := net.SplitHostPort(c.upstream())
+	u, err := url.Parse(c.BaseURL)
 	if err != nil {
-		return c.upstream()
+		return ""
 	}
-	return host
+	return u.Hostname()
 }
 
 // account tells the accounts of a service apart without telling the key: 64 bits of its hash.

@@ -3,6 +3,7 @@ package tools
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -127,14 +128,17 @@ func (s *Set) buy(ctx context.Context, in generateArguments, q *quote, req mcp.C
 		bringing, cancel := context.WithTimeout(ctx, longest*3/4) // and the rest is for the purchase
 		defer cancel()
 		if err := s.Media.Sum(bringing, order.Request.References); err != nil {
-			return s.withoutFiles(ctx, in, q, err)
+			return s.orEarlier(ctx, in, q, refuse("The local files could not be read.", err))
 		}
 		replay := order
 		replay.Replay, replay.Fingerprint = true, q.report.Fingerprint()
-		if task, _, err := s.Tasks.Create(ctx, replay); err == nil {
+		task, _, err := s.Tasks.Create(ctx, replay)
+		if err == nil {
 			return s.bought(task, true, q), nil
 		}
-		var err error
+		if _, known := errors.AsType[*video.Error](err); known { // not only that there is none
+			return nil, unbought(err)
+		}
 		if order.Request, err = s.Media.Bring(bringing, q.report, share(ctx, req, "bytes of local files sent")); err != nil {
 			return nil, refuse("The local files are not at the service.", err)
 		}

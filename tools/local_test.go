@@ -149,17 +149,40 @@ func TestALocalFileThatIsGoneDoesNotHideWhatItBought(t *testing.T) {
 	again := w.answer("generate_r2v", request)
 	require.Equal(t, bought["task_id"], again["task_id"])
 	require.Equal(t, true, again["replayed"])
-	require.Contains(t, fmt.Sprint(again["warnings"]), "not all files of this call can be read now")
+	require.Contains(t, fmt.Sprint(again["warnings"]), `now it would be refused: references[0].url: "dancer.mp4" was not found`)
+	require.Contains(t, fmt.Sprint(again["warnings"]), "the task is known by its idempotency_key")
 
 	delete(request, "idempotency_key")
 	text, isError := w.call("generate_r2v", request)
 	require.True(t, isError)
-	require.Contains(t, text, fmt.Sprintf("task %s (", bought["task_id"]), "without a key the likely one is named")
+	require.Contains(t, text, fmt.Sprintf("was bought before: %s (", bought["task_id"]), "without a key the likely ones are named")
 	require.Contains(t, text, "buy nothing again. Otherwise: ")
 	request["prompt"], request["idempotency_key"] = "Video 1 eats the hat of Image 1", "k"
 	text, isError = w.call("generate_r2v", request)
 	require.True(t, isError)
 	require.Contains(t, text, "was another request", "what is another request is not taken for it")
+	require.Equal(t, 1, w.created())
+}
+
+// A key is not taken for another request because a guard is in the way: the files that can be read tell them apart.
+func TestAReplayIsOfTheSameFiles(t *testing.T) {
+	folder, _ := threeFiles(t)
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "bob.mp4"), aClip(t, "6"), 0o600))
+	w := looking(t, options{}, folder)
+	f := newFiles(t)
+	hat, _ := f.put(t, "hat.png", aPicture(t, 300, 300, color.White))
+	bought := w.answer("generate_r2v", wan27(arguments{"prompt": "Video 1 wears the hat", "idempotency_key": "k", "references": refs("dancer.mp4", hat)}))
+	require.Equal(t, bought["task_id"], w.answer("generate_r2v", wan27(arguments{"prompt": "Video 1 wears the hat", "idempotency_key": "k", "references": refs("dancer.mp4", hat), "max_cost": 0.01}))["task_id"])
+	for name, other := range map[string][]any{
+		"another file":                       {"bob.mp4", hat},
+		"another address beside a lost file": {"gone.mp4", hat + "?other"},
+		"a voice beside a lost file":         {"gone.mp4", arguments{"url": hat, "voice_url": "voice.wav"}},
+		"another kind beside a lost file":    {"gone.mp4", arguments{"url": hat, "type": "first_frame"}},
+		"a web address for a file":           {f.URL + "/gone.mp4", hat},
+	} {
+		text, isError := w.call("generate_r2v", wan27(arguments{"prompt": "Video 1 wears the hat", "idempotency_key": "k", "references": other, "max_cost": 0.01}))
+		require.True(t, isError, "%s: %s", name, text)
+	}
 	require.Equal(t, 1, w.created())
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -22,77 +21,111 @@ func (s *Set) refused(ctx context.Context, in generateArguments, q *quote, found
 		next: "Correct the arguments and call generate_r2v again; estimate_cost checks a request without buying it.",
 	}
 	ofNow := func(p video.Problem) bool { return p.Field == "max_cost" || p.Field == "cost" || p.OfFile }
-	if slices.ContainsFunc(found, func(p video.Problem) bool { return !ofNow(p) }) {
+	ofFile := slices.ContainsFunc(found, func(p video.Problem) bool { return p.OfFile })
+	if slices.ContainsFunc(found, func(p video.Problem) bool { return !ofNow(p) }) || in.IdempotencyKey == "" && !ofFile {
 		return nil, no
+	}
+	if q.hasFiles() { // those that can be read tell one request from another
+		reading, cancel := context.WithTimeout(ctx, min(video.LongestCall, s.MaxWait)*3/4)
+		defer cancel()
+		_ = s.Media.Sum(reading, q.report.Request.References)
 	}
 	return s.orEarlier(ctx, in, q, no)
 }
 
-// withoutFiles refuses a purchase whose local files could not be read.
-func (s *Set) withoutFiles(ctx context.Context, in generateArguments, q *quote, err error) (*generateAnswer, error) {
-	return s.orEarlier(ctx, in, q, refuse("The local files could not be read.", err))
-}
-
-// orEarlier answers with the task that a call with this key has bought, as far as it can be told without the files; else it
-// refuses, and names what may be the same.
+// orEarlier answers with the task that this call has bought, as far as it can be told without the files; else it refuses, and names
+// what may be the same.
 func (s *Set) orEarlier(ctx context.Context, in generateArguments, q *quote, no *refusal) (*generateAnswer, error) {
-	if in.IdempotencyKey == "" {
-		return nil, s.mention(ctx, q, no)
-	}
+	missing := q.filesMissing()
 	task, _, err := s.Tasks.Create(ctx, video.Order{
-		Request: q.report.Request, IdempotencyKey: in.IdempotencyKey, Fingerprint: q.report.Fingerprint(), Replay: true, AnyFiles: q.filesUnknown(),
+		Request: q.report.Request, IdempotencyKey: in.IdempotencyKey, Fingerprint: q.report.Fingerprint(), Replay: true, AnyFiles: missing,
 	})
-	switch known, ok := errors.AsType[*video.Error](err); {
-	case err == nil && (!q.filesUnknown() || alike(task.Request, q.report.Request)):
-		answer := s.bought(task, true, q)
-		if q.filesUnknown() {
-			answer.Warnings = append(answer.Warnings, "not all files of this call can be read now: it is taken for the one that this idempotency_key has bought with, since everything else is the same")
-		}
-		return answer, nil
+	known, ok := errors.AsType[*video.Error](err)
+	switch {
+	case err == nil && (!missing || q.alike(&task)):
+		return s.anyway(task, q, no), nil
 	case err == nil:
 		no.what += fmt.Sprintf(" idempotency_key %s belongs to task %s, which was another request.", in.IdempotencyKey, task.ID)
-	case ok && known.Code == "IdempotencyKeyReused":
+		no.next = fmt.Sprintf("Call get_task with task_id %s for the earlier clip; correct the arguments and give a new idempotency_key to buy this one.", task.ID)
+	case ok && (known.Code == "IdempotencyKeyReused" || known.Charged == video.ChargedUnknown):
 		no.what += " " + known.Message + "."
+		no.next, no.charged = known.Advice, known.Charged
+	case ok && known.Code == "LedgerUnavailable": // and with it, what was bought before
+		no.what += " Whether this call has bought its clip before cannot be told: " + known.Message + "."
+		no.charged = video.ChargedUnknown
+	case missing:
+		s.mention(ctx, q, no)
 	}
-	return nil, s.mention(ctx, q, no)
+	return nil, no
 }
 
-// filesUnknown reports whether the fingerprint lacks what only the files tell: the content of local ones, and of others what they are.
-func (q *quote) filesUnknown() bool {
+// anyway is the answer of a call that has bought its clip before, whatever is in its way now.
+func (s *Set) anyway(task video.Task, q *quote, no *refusal) *generateAnswer {
+	answer := s.bought(task, true, q)
+	if len(no.problems) == 0 {
+		answer.Warnings = append(answer.Warnings, "now it would be refused: "+no.what)
+	}
+	for _, p := range no.problems {
+		answer.Warnings = append(answer.Warnings, "now it would be refused: "+p.Field+": "+p.Wrong)
+	}
+	if q.filesMissing() {
+		answer.Warnings = append(answer.Warnings, "since that file cannot be read now, the task is known by its idempotency_key and by all else that was asked for")
+	}
+	return answer
+}
+
+// filesMissing reports whether there are local files whose content is not known: it is what tells them apart.
+func (q *quote) filesMissing() bool {
+	missing := func(m *video.Medium) bool { return m != nil && m.Local && m.Sum == "" }
 	return slices.ContainsFunc(q.report.Request.References, func(ref video.Reference) bool {
-		return ref.Medium != nil && (ref.Medium.Local || ref.Medium.Wrong != "" || ref.Medium.Unseen != "") || ref.VoiceMedium != nil && ref.VoiceMedium.Local
+		return missing(ref.Medium) || missing(ref.VoiceMedium)
 	})
 }
 
-// alike reports whether two requests are the same but for their files.
-func alike(a, b video.Request) bool {
-	if len(a.References) != len(b.References) || strings.TrimSpace(a.Prompt) != strings.TrimSpace(b.Prompt) {
+// alike reports whether a task was asked for with the same request, as far as that can be told without local files.
+func (q *quote) alike(task *video.Task) bool {
+	now, then := q.report.Request, task.Request
+	if len(now.References) != len(then.References) {
 		return false
 	}
-	for _, r := range []*video.Request{&a, &b} {
-		r.References, r.Prompt = nil, ""
-	}
-	return reflect.DeepEqual(a, b)
-}
-
-// mentioned is how many of the newest tasks are held against a call that was refused for its files.
-const mentioned = 20
-
-// mention names a task that may be what this call has bought before, for an agent that lost the answer.
-func (s *Set) mention(ctx context.Context, q *quote, no *refusal) error {
-	if !slices.ContainsFunc(no.problems, func(p video.Problem) bool { return p.OfFile }) && !q.hasFiles() {
-		return no
-	}
-	tasks, _, err := s.Tasks.List(ctx, video.Filter{Limit: mentioned})
-	if err != nil {
-		return no // which is about this call, not about others
-	}
-	for _, t := range tasks {
-		if alike(t.Request, q.report.Request) && remembered(&t) && t.Status != video.Failed && t.Status != video.Canceled {
-			no.next = fmt.Sprintf("If this call repeats one whose answer was lost: task %s (%s, charged: %s) is the same but for its files. Call get_task with it, and buy nothing again. Otherwise: %s",
-				t.ID, t.Status, t.Charged(), no.next)
-			break
+	for i, ref := range now.References {
+		old := then.References[i]
+		if !sameAddress(ref.URL, ref.Medium, old.URL) || !sameAddress(ref.VoiceURL, ref.VoiceMedium, old.VoiceURL) || ref.Kind != "" && ref.Kind != old.Kind {
+			return false
 		}
 	}
-	return no
+	now.References, then.References = nil, nil
+	return (&video.Report{Request: now, Model: q.report.Model}).Fingerprint() == (&video.Report{Request: then, Model: q.report.Model}).Fingerprint()
+}
+
+// sameAddress compares an address with one that was sent. What was sent of a local file is the service's own address of it, or the
+// picture itself.
+func sameAddress(address string, seen *video.Medium, sent string) bool {
+	if seen != nil && seen.Local {
+		return strings.HasPrefix(sent, "oss://") || strings.HasPrefix(sent, "data:")
+	}
+	return address == sent || strings.HasPrefix(address, "data:") && sent != "" && strings.HasPrefix(address, sent) // whose content is not kept
+}
+
+const (
+	// held is how many of the newest tasks are held against a call whose files are out of reach, and mentioned how many are named.
+	held, mentioned = 20, 3
+)
+
+// mention names the tasks that may be what this call has bought before, for an agent that lost the answer.
+func (s *Set) mention(ctx context.Context, q *quote, no *refusal) {
+	tasks, _, err := s.Tasks.List(ctx, video.Filter{Limit: held})
+	if err != nil {
+		return // this refusal is about the call, not about others
+	}
+	var names []string
+	for _, t := range tasks {
+		if len(names) < mentioned && q.alike(&t) && remembered(&t) && t.Status != video.Failed && t.Status != video.Canceled {
+			names = append(names, fmt.Sprintf("%s (%s, charged: %s)", t.ID, t.Status, t.Charged()))
+		}
+	}
+	if len(names) > 0 {
+		no.next = "The same but for its files was bought before: " + strings.Join(names, ", ") +
+			". If this call repeats one of them, because its answer was lost, call get_task with it and buy nothing again. Otherwise: " + no.next
+	}
 }

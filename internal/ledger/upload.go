@@ -29,7 +29,8 @@ func (l *Ledger) Uploaded(ctx context.Context, model, sum string) (url string, e
 	now := time.Now()
 	err = db.QueryRowContext(ctx, `SELECT url FROM r2v_upload WHERE upstream = $1 AND account = $2 AND model = $3 AND sum = $4
 		AND expires_at > $5 AND expires_at <= $6
-		AND NOT EXISTS (SELECT 1 FROM r2v_task WHERE status = 'FAILED' AND created_at > $7 AND request LIKE '%' || url || '%')`, l.Upstream, l.Account, storable(model), storable(sum),
+		AND NOT EXISTS (SELECT 1 FROM r2v_task WHERE status = 'FAILED' AND created_at > $7
+			AND (provider_task_id IS NOT NULL OR failure LIKE '%nvalid%') AND request LIKE '%' || url || '%')`, l.Upstream, l.Account, storable(model), storable(sum),
 		micros(now.Add(uploadReserve)), micros(now.Add(uploadKept)), micros(now.Add(-uploadKept))).Scan(&url)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", nil

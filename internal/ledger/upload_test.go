@@ -55,6 +55,11 @@ func uploads() map[string]func(t *testing.T, l *ledger.Ledger) {
 			o.Request.References = []video.Reference{{URL: url, Kind: video.Image}}
 			task, _, err := l.Claim(t.Context(), o)
 			require.NoError(t, err)
+			_, err = l.NotBought(t.Context(), task, &video.Error{Charged: video.NotCharged, Failure: video.Failure{Code: "Throttling.RateQuota"}})
+			require.NoError(t, err)
+			require.Equal(t, url, find(t, l), "nobody has tried to read it")
+			task, _, err = l.Claim(t.Context(), o)
+			require.NoError(t, err)
 			require.Equal(t, url, find(t, l))
 			_, err = l.NotBought(t.Context(), task, &video.Error{Charged: video.NotCharged, Failure: video.Failure{Code: "InvalidURL"}})
 			require.NoError(t, err)

@@ -1,17 +1,16 @@
 package preflight
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"fmt"
+	"errors"
 	"io"
-	"path/filepath"
 	"slices"
 	"strings"
 
+	"r2v-mcp/internal/local"
 	"r2v-mcp/internal/upload"
 	"r2v-mcp/internal/video"
 )
@@ -26,20 +25,23 @@ type Uploader interface {
 func (p *Preflight) Bring(ctx context.Context, r *video.Report, progress func(done, total int64)) (video.Request, error) {
 	req := r.Request
 	req.References = slices.Clone(req.References)
+	folders, err := within(ctx, func() (local.Folders, error) { return p.Folders(ctx), nil })
+	if err != nil {
+		return req, unreadable("the local files", err)
+	}
 	var files []upload.File
 	var into []*string
 	for i := range req.References {
 		ref := &req.References[i]
 		if ref.Medium != nil && ref.Medium.Local && r.Inline[i] {
-			var err error
-			if ref.URL, err = p.written(ctx, ref.URL, ref.Medium); err != nil {
+			if ref.URL, err = written(ctx, folders, ref.URL, ref.Medium); err != nil {
 				return req, err
 			}
 		} else if ref.Medium != nil && ref.Medium.Local {
-			files, into = append(files, p.file(ctx, ref.URL, ref.Medium)), append(into, &ref.URL)
+			files, into = append(files, file(ctx, folders, ref.URL, ref.Medium)), append(into, &ref.URL)
 		}
 		if ref.VoiceMedium != nil && ref.VoiceMedium.Local {
-			files, into = append(files, p.file(ctx, ref.VoiceURL, ref.VoiceMedium)), append(into, &ref.VoiceURL)
+			files, into = append(files, file(ctx, folders, ref.VoiceURL, ref.VoiceMedium)), append(into, &ref.VoiceURL)
 		}
 	}
 	if len(files) == 0 {
@@ -56,8 +58,8 @@ func (p *Preflight) Bring(ctx context.Context, r *video.Report, progress func(do
 }
 
 // file is a local file as it is uploaded, maybe after its caller has gone.
-func (p *Preflight) file(ctx context.Context, path string, seen *video.Medium) upload.File {
-	folders, ctx := p.Folders(ctx), context.WithoutCancel(ctx)
+func file(ctx context.Context, folders local.Folders, path string, seen *video.Medium) upload.File {
+	ctx = context.WithoutCancel(ctx)
 	return upload.File{
 		Name: path[strings.LastIndexAny(path, `/\`)+1:], ContentType: contentType(seen), Size: seen.Bytes, Sum: seen.Sum,
 		Open: func() (io.ReadCloser, error) {
@@ -71,26 +73,22 @@ func (p *Preflight) file(ctx context.Context, path string, seen *video.Medium) u
 }
 
 // written is a picture inside the request, as a data: URI.
-func (p *Preflight) written(ctx context.Context, path string, seen *video.Medium) (string, error) {
-	var content bytes.Buffer
-	err := func() error {
-		file, err := p.Folders(ctx).Open(ctx, path)
+func written(ctx context.Context, folders local.Folders, path string, seen *video.Medium) (string, error) {
+	content, err := within(ctx, func() ([]byte, error) {
+		file, err := folders.Open(ctx, path)
 		if err != nil {
-			return err
+			return nil, errGone
 		}
 		defer func() { _ = file.Close() }() // it was only read
-		_, err = io.Copy(&content, io.LimitReader(file, seen.Bytes+1))
-		return err
-	}()
-	if sum := sha256.Sum256(content.Bytes()); err == nil && hex.EncodeToString(sum[:]) != seen.Sum {
-		err = fmt.Errorf("%s has changed since it was looked at", filepath.Base(path))
+		return io.ReadAll(io.LimitReader(file, seen.Bytes+1))
+	})
+	if sum := sha256.Sum256(content); err == nil && hex.EncodeToString(sum[:]) != seen.Sum {
+		err = errors.New("it has changed since it was looked at")
 	}
 	if err != nil {
-		return "", &video.Error{Charged: video.NotCharged, Failure: video.Failure{
-			Code: "FileUnreadable", Message: err.Error(), Advice: "Nothing was bought. See that the file is there and whole, then call again.",
-		}}
+		return "", unreadable(path, err)
 	}
-	return "data:" + contentType(seen) + ";base64," + base64.StdEncoding.EncodeToString(content.Bytes()), nil
+	return "data:" + contentType(seen) + ";base64," + base64.StdEncoding.EncodeToString(content), nil
 }
 
 // contentType is the MIME type of a medium that a model takes.

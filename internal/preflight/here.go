@@ -7,7 +7,7 @@ import (
 	"errors"
 	"io"
 	"os"
-	"path/filepath"
+	"strings"
 
 	"r2v-mcp/internal/local"
 	"r2v-mcp/internal/video"
@@ -41,51 +41,76 @@ func (p *Preflight) open(ctx context.Context, path string) (file *os.File, size 
 }
 
 // Sum fills in the sums of the local files among references that were looked at: it is their content that is bought with. That
-// takes as long as reading them whole. The error is a *[video.Error], of a file that cannot be read in ctx's time or is another
-// one by now.
+// takes as long as reading them whole, and ctx's time at most. The error is a *[video.Error], of the first file that cannot be read or
+// is another one by now; the others have their sums all the same.
 func (p *Preflight) Sum(ctx context.Context, refs []video.Reference) error {
+	var first error
 	for _, ref := range refs {
-		if err := p.sum(ctx, ref.URL, ref.Medium); err != nil {
-			return err
-		}
-		if err := p.sum(ctx, ref.VoiceURL, ref.VoiceMedium); err != nil {
-			return err
+		for _, err := range []error{p.sum(ctx, ref.URL, ref.Medium), p.sum(ctx, ref.VoiceURL, ref.VoiceMedium)} {
+			if first == nil {
+				first = err
+			}
 		}
 	}
-	return nil
+	return first
 }
 
 func (p *Preflight) sum(ctx context.Context, path string, seen *video.Medium) error {
 	if seen == nil || !seen.Local {
 		return nil
 	}
-	err := p.read(ctx, path, seen)
-	if ctx.Err() != nil {
-		err = errors.New("it could not be read in time")
+	was := *seen
+	sum, err := within(ctx, func() (string, error) { return p.read(ctx, path, &was) })
+	if err != nil {
+		return unreadable(path, err)
 	}
-	if err == nil {
-		return nil
-	}
-	return &video.Error{Charged: video.NotCharged, Failure: video.Failure{
-		Code: "FileUnreadable", Message: filepath.Base(path) + ": " + err.Error(), Retryable: true,
-		Advice: "Nothing was bought. See that the file is there, whole, and on a drive that can be read in a few seconds; then call again.",
-	}}
+	seen.Sum = sum
+	return nil
 }
 
-// read reads a file whole that was looked at, and fills in its sum.
-func (p *Preflight) read(ctx context.Context, path string, seen *video.Medium) error {
+// read reads a file whole that was looked at, and returns its sum.
+func (p *Preflight) read(ctx context.Context, path string, seen *video.Medium) (string, error) {
 	file, size, err := p.open(ctx, path)
 	if err != nil {
-		return errGone
+		return "", errGone
 	}
 	defer func() { _ = file.Close() }() // it was only read
 	now := measure(file, size)
 	now.Local = true
-	if !now.Same(seen) {
-		return errors.New("it has changed since it was looked at")
+	switch {
+	case seen.Format == "":
+		return "", errors.New("it could not be looked at before, and is not bought with unseen")
+	case !now.Same(seen):
+		return "", errors.New("it has changed since it was looked at")
 	}
-	seen.Sum, err = sum(ctx, file, size)
-	return err
+	return sum(ctx, file, size)
+}
+
+// within waits for what may never come back, such as a drive that is gone, as long as ctx lasts.
+func within[T any](ctx context.Context, do func() (T, error)) (T, error) {
+	type outcome struct {
+		value T
+		err   error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		value, err := do()
+		done <- outcome{value, err}
+	}()
+	select {
+	case o := <-done:
+		return o.value, o.err
+	case <-ctx.Done():
+		var none T
+		return none, errors.New("it could not be read in time")
+	}
+}
+
+func unreadable(path string, err error) error {
+	return &video.Error{Charged: video.NotCharged, Failure: video.Failure{
+		Code: "FileUnreadable", Message: path[strings.LastIndexAny(path, `/\`)+1:] + ": " + err.Error(), Retryable: true,
+		Advice: "Nothing was bought. See that the file is there, whole, and on a drive that can be read in a few seconds; then call again.",
+	}}
 }
 
 // errGone tells no folder: it goes into logs.

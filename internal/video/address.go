@@ -120,7 +120,8 @@ func (r *Report) checkData(field, address string) string {
 		r.problem(field, fmt.Sprintf("at most %d MB", limits.MaxMB), "the image has %d bytes", size)
 		return ""
 	}
-	if n, err := io.Copy(io.Discard, base64.NewDecoder(base64.StdEncoding, strings.NewReader(body))); err != nil || n == 0 {
+	early := strings.Contains(strings.TrimRight(body, "=\r\n"), "=") // which a decoder of streams takes between its pieces
+	if n, err := io.Copy(io.Discard, base64.NewDecoder(base64.StdEncoding, strings.NewReader(body))); err != nil || n == 0 || early {
 		r.problem(field, "valid base64 after the comma", "the image's base64 is broken or empty")
 		return ""
 	}

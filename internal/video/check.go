@@ -24,6 +24,7 @@ type Report struct {
 	otherMedia []string
 	local      bool // the service runs on this machine
 
+	declared     []Kind   // what the request itself says that each reference is, whatever was seen of it
 	uploadsKnown bool     // the region's service is documented to take temporary uploads
 	uploaders    []string // models to which files can be uploaded
 	uploadedIn   []string // regions in which that is documented

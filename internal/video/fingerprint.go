@@ -9,8 +9,8 @@ import (
 )
 
 // Fingerprint identifies what would be bought: equal for requests that differ only in documented defaults spelt out, in
-// blanks around a text, or in the known length of a reference video, which is not part of the request. A file on this machine
-// counts by its content.
+// blanks around a text, or in what looking at the references has told, which may fail the next time. A file on this machine counts
+// by its content.
 func (r *Report) Fingerprint() string {
 	req := r.Request
 	req.Prompt, req.NegativePrompt = strings.TrimSpace(req.Prompt), strings.TrimSpace(req.NegativePrompt)
@@ -18,6 +18,9 @@ func (r *Report) Fingerprint() string {
 	for i := range req.References {
 		ref := &req.References[i]
 		ref.Seconds = nil
+		if i < len(r.declared) {
+			ref.Kind = r.declared[i]
+		}
 		ref.URL, ref.VoiceURL = content(ref.URL, ref.Medium), content(ref.VoiceURL, ref.VoiceMedium)
 	}
 	m := r.Model

@@ -1,6 +1,7 @@
 package video
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -35,6 +36,7 @@ func (r *Report) checkReference(i int, ref *Reference) {
 	field := fmt.Sprintf("references[%d]", i)
 	before := len(r.Problems)
 	ending := r.checkAddress(field+".url", ref.URL, mediaOf(ref.Kind), ref.Medium)
+	r.declared = append(r.declared, Kind(cmp.Or(string(ref.Kind), string(r.kindOf(ending)))))
 	seen := ref.Medium
 	good := len(r.Problems) == before
 	readable := seen != nil && (good || seen.Local && seen.Wrong == "") // what is wrong with it is told at once, whoever takes it
