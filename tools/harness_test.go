@@ -55,6 +55,7 @@ type options struct {
 	speed        float64      // of the simulator; 0 is as fast as is good for most tests
 	looks        *http.Client // through which references are looked at; nil looks at none
 	folders      func(context.Context) local.Folders
+	unreachable  bool          // nobody listens where the service should be: a port that was closed may be another test's by then
 	refuse       string        // a part of paths that the service of a looking world refuses
 	absence      time.Duration // how long a purchase of unknown fate is looked for; 0 is the program's own patience
 }
@@ -89,7 +90,11 @@ func (w *world) set(o options) *tools.Set {
 	if key == "" {
 		key = simulatedKey
 	}
-	c, err := dashscope.New(dashscope.Config{BaseURL: w.upstream.URL + "/api/v1", APIKey: key, Region: region})
+	base := w.upstream.URL
+	if o.unreachable {
+		base = "http://127.0.0.1:1"
+	}
+	c, err := dashscope.New(dashscope.Config{BaseURL: base + "/api/v1", APIKey: key, Region: region})
 	require.NoError(w.t, err)
 	w.book = w.ledger(o)
 	tasks := &tracker.Tracker{

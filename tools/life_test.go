@@ -197,8 +197,7 @@ func TestWrongKeySaysWhichRegionWasAsked(t *testing.T) {
 
 func TestServiceThatCannotBeReached(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, options{})
-	w.upstream.Close()
+	w := newWorld(t, options{unreachable: true})
 	start := time.Now()
 	text, isError := w.call("generate_r2v", wan27(nil))
 	require.True(t, isError)
