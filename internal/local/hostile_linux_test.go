@@ -34,7 +34,7 @@ func TestNothingElseIsOpened(t *testing.T) {
 	socket, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", filepath.Join(root, "s.png"))
 	require.NoError(t, err)
 	defer socket.Close()
-	require.NoError(t, os.WriteFile(filepath.Join(base, "rooted.png"), []byte("beside"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(base, "opened.png"), []byte("beside"), 0o600))
 	require.NoError(t, os.Mkdir(root+"-two", 0o700))
 	require.NoError(t, os.WriteFile(root+"-two/a.png", []byte("beside"), 0o600))
 	const away = "outside the folders that may be read"
@@ -52,9 +52,9 @@ func TestNothingElseIsOpened(t *testing.T) {
 		`sub\..\..\outside\secret.png`:                    "not found",
 		`.\./outside/secret.png`:                          "not found",
 		"~/outside/secret.png":                            away,
-		"~/rooted.png":                                    away,
+		"~/opened.png":                                    away,
 		root + "-two/a.png":                               away,
-		"../root-two/a.png":                               away,
+		"../open-two/a.png":                               away,
 		"~root/.bashrc":                                   "another user",
 		"out.png":                                         away,
 		root + "/out.png":                                 away,
@@ -148,7 +148,7 @@ func TestLinkThatIsSwappedDuringOpeningLeadsNowhere(t *testing.T) {
 		b, err := io.ReadAll(file)
 		file.Close()
 		require.NoError(t, err)
-		require.Equal(t, "root/sub/clip one.mp4", string(b))
+		require.Equal(t, "open/sub/clip one.mp4", string(b))
 		opened++
 	}
 	close(stop)

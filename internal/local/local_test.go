@@ -21,8 +21,8 @@ func home(t *testing.T) (root, outside string) {
 	t.Helper()
 	base, err := filepath.EvalSymlinks(t.TempDir())
 	require.NoError(t, err)
-	root, outside = filepath.Join(base, "root"), filepath.Join(base, "outside")
-	for _, file := range []string{"root/a.png", "root/sub/clip one.mp4", "outside/secret.png"} {
+	root, outside = filepath.Join(base, "open"), filepath.Join(base, "outside")
+	for _, file := range []string{"open/a.png", "open/sub/clip one.mp4", "outside/secret.png"} {
 		path := filepath.Join(base, file)
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
 		require.NoError(t, os.WriteFile(path, []byte(file), 0o600))
@@ -66,50 +66,50 @@ func TestFilesInAllowedFoldersAreOpened(t *testing.T) {
 	link(t, filepath.Join(root, "sub"), filepath.Join(root, "absolute"))
 	link(t, root, filepath.Join(base, "way"))
 	link(t, filepath.Join(root, "sub"), filepath.Join(outside, "into"))
-	link(t, "../root/a.png", filepath.Join(root, "out-and-in.png"))
+	link(t, "../open/a.png", filepath.Join(root, "out-and-in.png"))
 	require.NoError(t, os.Link(filepath.Join(outside, "secret.png"), filepath.Join(root, "hard.png")))
 	f := local.Folders{Roots: []string{filepath.Join(base, "gone"), root}, Home: base}
 	for address, holds := range map[string]string{
-		"a.png":                              "root/a.png",
-		root + "/a.png":                      "root/a.png",
-		"~/root/a.png":                       "root/a.png",
-		"file://" + root + "/a.png":          "root/a.png",
-		"sub/../a.png":                       "root/a.png",
-		root + "/../root/a.png":              "root/a.png",
-		base + "/way/a.png":                  "root/a.png", // by a link to the root, as /tmp is one on macOS
-		outside + "/into/clip one.mp4":       "root/sub/clip one.mp4",
-		"sub/clip one.mp4":                   "root/sub/clip one.mp4",
-		"file:sub/clip%20one.mp4":            "root/sub/clip one.mp4",
-		"relative/clip one.mp4":              "root/sub/clip one.mp4",
-		"absolute/clip one.mp4":              "root/sub/clip one.mp4",
-		root + "/absolute/clip one.mp4":      "root/sub/clip one.mp4",
-		"out-and-in.png":                     "root/a.png",
-		"'" + root + "/a.png'\n":             "root/a.png",
-		`sub/clip\ one.mp4`:                  "root/sub/clip one.mp4",
-		root + `/sub/clip\ one.mp4`:          "root/sub/clip one.mp4",
-		`sub\clip one.mp4`:                   "root/sub/clip one.mp4",
-		"sub/clip\u00a0one.mp4":              "root/sub/clip one.mp4",
+		"a.png":                              "open/a.png",
+		root + "/a.png":                      "open/a.png",
+		"~/open/a.png":                       "open/a.png",
+		"file://" + root + "/a.png":          "open/a.png",
+		"sub/../a.png":                       "open/a.png",
+		root + "/../open/a.png":              "open/a.png",
+		base + "/way/a.png":                  "open/a.png", // by a link to the root, as /tmp is one on macOS
+		outside + "/into/clip one.mp4":       "open/sub/clip one.mp4",
+		"sub/clip one.mp4":                   "open/sub/clip one.mp4",
+		"file:sub/clip%20one.mp4":            "open/sub/clip one.mp4",
+		"relative/clip one.mp4":              "open/sub/clip one.mp4",
+		"absolute/clip one.mp4":              "open/sub/clip one.mp4",
+		root + "/absolute/clip one.mp4":      "open/sub/clip one.mp4",
+		"out-and-in.png":                     "open/a.png",
+		"'" + root + "/a.png'\n":             "open/a.png",
+		`sub/clip\ one.mp4`:                  "open/sub/clip one.mp4",
+		root + `/sub/clip\ one.mp4`:          "open/sub/clip one.mp4",
+		`sub\clip one.mp4`:                   "open/sub/clip one.mp4",
+		"sub/clip\u00a0one.mp4":              "open/sub/clip one.mp4",
 		"hard.png":                           "outside/secret.png", // whoever may make a hard link in a root could have copied the file
-		"sandbox:" + root + "/a.png":         "root/a.png",
-		strings.ToUpper("file:") + "./a.png": "root/a.png",
+		"sandbox:" + root + "/a.png":         "open/a.png",
+		strings.ToUpper("file:") + "./a.png": "open/a.png",
 	} {
 		require.Equal(t, holds, content(t, f, address), address)
 	}
 	f.Roots = []string{filepath.Join(base, "way")}
-	require.Equal(t, "root/a.png", content(t, f, "a.png"), "a root may be a link itself")
-	require.Equal(t, "root/a.png", content(t, f, root+"/a.png"))
-	require.Equal(t, "root/sub/clip one.mp4", content(t, f, "absolute/clip one.mp4"))
+	require.Equal(t, "open/a.png", content(t, f, "a.png"), "a root may be a link itself")
+	require.Equal(t, "open/a.png", content(t, f, root+"/a.png"))
+	require.Equal(t, "open/sub/clip one.mp4", content(t, f, "absolute/clip one.mp4"))
 	f.Roots = []string{"/"}
-	require.Equal(t, "root/a.png", content(t, f, root+"/a.png"))
+	require.Equal(t, "open/a.png", content(t, f, root+"/a.png"))
 }
 
 func TestRelativePathIsTriedInEachRoot(t *testing.T) {
 	root, outside := home(t)
 	f := local.Folders{Roots: []string{outside, root}}
-	require.Equal(t, "root/a.png", content(t, f, "a.png"))
+	require.Equal(t, "open/a.png", content(t, f, "a.png"))
 	require.Equal(t, "outside/secret.png", content(t, f, "secret.png"))
 	require.NoError(t, os.Mkdir(filepath.Join(outside, "a.png"), 0o700))
-	require.Equal(t, "root/a.png", content(t, f, "a.png"), "a folder of that name is not what was meant")
+	require.Equal(t, "open/a.png", content(t, f, "a.png"), "a folder of that name is not what was meant")
 	require.Contains(t, refused(t, f, "b.mp4").Wrong, "was not found in "+outside+", "+root)
 }
 
@@ -220,7 +220,7 @@ func TestOperatorsListOfFoldersIsChecked(t *testing.T) {
 		require.NoError(t, err, setting)
 		require.Equal(t, want, got, setting)
 	}
-	for _, bad := range []string{"pictures", "./root", base + "/gone", root + "/a.png", "~me/x", "off" + sep + root} {
+	for _, bad := range []string{"pictures", "./open", base + "/gone", root + "/a.png", "~me/x", "off" + sep + root} {
 		_, err := local.Roots(outside+sep+bad, base)
 		require.Error(t, err, bad)
 		first, _, _ := strings.Cut(bad, sep)
@@ -237,7 +237,7 @@ func TestWorkingFolderIsARoot(t *testing.T) {
 	t.Chdir(root)
 	folder, why := local.WorkingFolder()
 	require.Empty(t, why)
-	require.Equal(t, "root/a.png", content(t, local.Folders{Roots: []string{folder}}, "a.png"))
+	require.Equal(t, "open/a.png", content(t, local.Folders{Roots: []string{folder}}, "a.png"))
 	t.Chdir("/")
 	folder, why = local.WorkingFolder()
 	require.Empty(t, folder)

@@ -183,3 +183,11 @@ func (f *fields) units(version byte) uint64 {
 	}
 	return 0
 }
+
+// clock reads what mvhd and mdhd begin with: when they were made and changed, the units of a second, and the length in them.
+func (f *fields) clock() (scale uint32, units uint64) {
+	version, _ := f.head()
+	f.units(version)
+	f.units(version)
+	return f.u32(), f.units(version)
+}

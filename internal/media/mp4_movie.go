@@ -89,10 +89,7 @@ func (m *movie) header(f *boxFile, mvhd box) error {
 		return err
 	}
 	in := fields{rest: content}
-	version, _ := in.head()
-	in.units(version)
-	in.units(version)
-	m.scale, m.units = in.u32(), in.units(version)
+	m.scale, m.units = in.clock()
 	if in.short {
 		return broken("its header (mvhd) is too short")
 	}

@@ -95,10 +95,7 @@ func (t *track) clock(f *boxFile, mdhd box) error {
 		return err
 	}
 	in := fields{rest: content}
-	version, _ := in.head()
-	in.units(version)
-	in.units(version)
-	t.scale, t.units = in.u32(), in.units(version)
+	t.scale, t.units = in.clock()
 	return nil
 }
 
