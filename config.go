@@ -45,6 +45,9 @@ type Config struct {
 	PricesFile      string        `env:"R2V_PRICES_FILE" desc:"a catalogue of models and prices to use instead" shown:"built in"`
 	LogLevel        string        `env:"R2V_LOG_LEVEL, default=info" desc:"debug, info, warn or error; logs go to stderr"`
 
+	HTTPConfig
+	SaveConfig
+
 	perTask, perDay *decimal.Decimal // the budgets, nil for none
 	fileRoots       []string         // FileRoots
 	home            string           // the user's folder, empty where nobody is at home
@@ -187,10 +190,12 @@ func (c *Config) verify(catalogue *video.Catalogue) error {
 		bad("DASHSCOPE_REGION", "simulator is on this machine, and %s is not", c.BaseURL)
 	}
 	c.verifyReach(bad)
+	c.verifyHTTP(bad)
+	c.verifySave(bad)
 	for name, b := range map[string]struct {
 		text string
 		into **decimal.Decimal
-	}{"R2V_BUDGET_PER_TASK": {c.BudgetPerTask, &c.perTask}, "R2V_BUDGET_PER_DAY": {c.BudgetPerDay, &c.perDay}} {
+	}{"R2V_BUDGET_PER_TASK": {c.BudgetPerTask, &c.perTask}, "R2V_BUDGET_PER_DAY": {c.BudgetPerDay, &c.perDay}, "R2V_BUDGET_PER_PERSON": {c.BudgetPerPerson, &c.perPerson}} {
 		if err := amount(b.text, b.into); err != nil {
 			bad(name, "%v", err)
 		}

@@ -40,7 +40,7 @@ func (f *following) begin(ctx context.Context) error {
 	}
 	const page = 500
 	horizon := time.Now().Add(-video.Lifetime - ledger.LinkLife) // links of older tasks are dead
-	for filter := (video.Filter{Limit: page}); ; {
+	for filter := (video.Filter{Everyone: true, Limit: page}); ; {
 		tasks, next, err := f.follower.Ledger.List(ctx, filter)
 		if err != nil {
 			return err

@@ -24,7 +24,7 @@ func filled(t *testing.T, dir string, tasks int) {
 	require.NoError(t, err)
 	_, err = l.Bought(t.Context(), task.ID, "theirs", false)
 	require.NoError(t, err)
-	_, err = l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded, VideoURL: "https://media.example/a.mp4", EndedAt: time.Now()}, time.Time{})
+	_, _, err = l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded, VideoURL: "https://media.example/a.mp4", EndedAt: time.Now()}, time.Time{})
 	require.NoError(t, err)
 	_, err = l.Saved(t.Context(), task.ID, "/videos/a.mp4", nil, time.Time{})
 	require.NoError(t, err)

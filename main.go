@@ -18,9 +18,7 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/spf13/cobra"
 
-	"r2v-mcp/internal/preflight"
 	"r2v-mcp/internal/serve"
-	"r2v-mcp/tools"
 )
 
 const version = "0.1.0"
@@ -75,6 +73,8 @@ func (p *program) command() *cobra.Command {
 	root.SetErr(p.stderr)
 	root.AddCommand(
 		&cobra.Command{Use: "stdio", Short: "Serve one MCP client on stdin and stdout (the default)", Args: cobra.NoArgs, RunE: p.stdio},
+		p.httpCommand(),
+		p.tokenCommand(),
 		p.tasksCommand(),
 		p.trackCommand(),
 		p.simulateCommand(),
@@ -89,16 +89,12 @@ func (p *program) stdio(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	l, err := newLife(cfg, catalogue, p.logTo(cfg.level))
+	l, err := newLife(cfg, catalogue, p.logTo(cfg.level), nil)
 	if err != nil {
 		return err
 	}
 	defer l.close()
-	media := &preflight.Preflight{Client: l.looking, Uploads: l.uploads, Service: cfg.serviceHost()}
-	set := &tools.Set{
-		Catalogue: catalogue, Region: cfg.Region, Tasks: l.tasks, Media: media, BudgetPerTask: cfg.perTask,
-		MaxWait: cfg.MaxWait, PollInterval: cfg.PollInterval, Saves: l.tasks.Saver != nil,
-	}
+	set, media := l.toolbox(cfg, catalogue)
 	all, err := set.All()
 	if err != nil {
 		return err

@@ -56,10 +56,15 @@ func variables() []string {
 type setting struct{ field, name, shown, description string }
 
 // settings describes every variable for the README and for errors; there is no other list.
-func settings() []setting {
+func settings() []setting { return settingsOf(reflect.TypeFor[Config]()) }
+
+func settingsOf(t reflect.Type) []setting {
 	var out []setting
-	t := reflect.TypeFor[Config]()
 	for i := range t.NumField() {
+		if t.Field(i).Anonymous {
+			out = append(out, settingsOf(t.Field(i).Type)...)
+			continue
+		}
 		tag := t.Field(i).Tag
 		name, options, _ := strings.Cut(tag.Get("env"), ", ")
 		if name == "" {

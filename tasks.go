@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,17 +22,25 @@ type tasksFlags struct {
 	json   bool
 	status string
 	limit  int
+	owner  *string // nil for everyone's
 }
 
 func (p *program) tasksCommand() *cobra.Command {
 	var f tasksFlags
+	var owner string
 	cmd := &cobra.Command{
 		Use: "tasks", Short: "Show the ledger: tasks, and what was spent by day against the budget", Args: cobra.NoArgs,
 		Long: "Show the ledger: its tasks, newest first, and what was spent by day against the budget.\nIt asks nobody but the ledger, and needs no key.",
-		RunE: func(cmd *cobra.Command, _ []string) error { return p.tasks(cmd.Context(), f) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("owner") {
+				f.owner = &owner
+			}
+			return p.tasks(cmd.Context(), f)
+		},
 	}
 	cmd.Flags().BoolVar(&f.json, "json", false, "one JSON document: tasks, days, budget")
 	cmd.Flags().StringVar(&f.status, "status", "", "only tasks of this `status`: "+statuses())
+	cmd.Flags().StringVar(&owner, "owner", "", "only tasks of the person of this `name`, and their budget; \"\" for whoever has no name")
 	cmd.Flags().IntVar(&f.limit, "limit", 20, "the latest `n` tasks; 0 for all")
 	return cmd
 }
@@ -47,6 +56,7 @@ func statuses() string {
 // report is what the ledger tells.
 type report struct {
 	tasks  []video.Task
+	filter video.Filter  // what was asked for
 	total  int           // tasks of the ledger that the filter lets through, those that are not shown too
 	days   []ledger.Day  // of the last week, latest first
 	budget *video.Budget // of today, nil for none
@@ -68,7 +78,11 @@ func (p *program) tasks(ctx context.Context, f tasksFlags) error {
 		return err
 	}
 	l := cfg.ledger()
-	r, err := readReport(ctx, l, video.Filter{Status: status, Limit: f.limit}, catalogue.Region(cfg.Region).Currency)
+	filter := video.Filter{Everyone: true, Status: status, Limit: f.limit}
+	if f.owner != nil {
+		filter.Everyone, filter.Owner = false, *f.owner
+	}
+	r, err := readReport(ctx, l, filter, catalogue.Region(cfg.Region).Currency)
 	if err := errors.Join(advised(err), l.Close()); err != nil {
 		return err
 	}
@@ -76,7 +90,7 @@ func (p *program) tasks(ctx context.Context, f tasksFlags) error {
 	if f.json {
 		return r.writeJSON(p.stdout)
 	}
-	return r.writeTable(p.stdout, status)
+	return r.writeTable(p.stdout)
 }
 
 // advised adds to an error what can be done about it.
@@ -91,7 +105,7 @@ func advised(err error) error {
 const lastDays = 7
 
 func readReport(ctx context.Context, l *ledger.Ledger, f video.Filter, currency string) (r *report, err error) {
-	r = &report{now: time.Now(), exists: true}
+	r = &report{filter: f, now: time.Now(), exists: true}
 	if _, err := os.Stat(l.Path); l.DatabaseURL == "" && errors.Is(err, os.ErrNotExist) {
 		r.exists = false
 	}
@@ -101,7 +115,10 @@ func readReport(ctx context.Context, l *ledger.Ledger, f video.Filter, currency 
 	if r.days, err = l.Days(ctx, r.now.AddDate(0, 0, 1-lastDays)); err != nil {
 		return nil, err
 	}
-	r.budget, err = l.Budget(ctx, currency)
+	if f.Everyone {
+		l.BudgetPerPerson = nil // of whom?
+	}
+	r.budget, err = l.Budget(ctx, f.Owner, currency)
 	return r, err
 }
 
@@ -114,7 +131,7 @@ func latest(ctx context.Context, l *ledger.Ledger, f video.Filter) (tasks []vide
 	if err != nil || next == "" {
 		return tasks, len(tasks), err
 	}
-	total, err = l.Count(ctx, f.Status)
+	total, err = l.Count(ctx, f)
 	return tasks, total, err
 }
 
@@ -139,4 +156,48 @@ func (r *report) settled() []settled {
 		s.billed, s.above, s.below, s.missed = s.billed.Add(d.Billed), s.above.Add(d.Above), s.below.Add(d.Below), s.missed+d.Missed
 	}
 	return slices.DeleteFunc(sums, func(s settled) bool { return s.billed.IsZero() && s.below.IsZero() })
+}
+
+// people reports whether there is more than one person whose tasks are told apart.
+func (r *report) people() bool {
+	names := map[string]bool{}
+	for i := range r.tasks {
+		names[r.tasks[i].Owner] = true
+	}
+	for _, d := range r.days {
+		for _, s := range d.People {
+			names[s.Owner] = true
+		}
+	}
+	return len(names) > 1
+}
+
+// spender is what one person's clips of the days cost, and how much of that is today's.
+type spender struct {
+	owner, currency     string
+	tasks               int
+	billed, used, today decimal.Decimal
+}
+
+// spenders sums up by person and currency, in the order of their names.
+func (r *report) spenders() []spender {
+	var sums []spender
+	for _, d := range r.days {
+		for _, share := range d.People {
+			i := slices.IndexFunc(sums, func(s spender) bool { return s.owner == share.Owner && s.currency == d.Currency })
+			if i < 0 {
+				i = len(sums)
+				sums = append(sums, spender{owner: share.Owner, currency: d.Currency})
+			}
+			s := &sums[i]
+			s.tasks, s.billed, s.used = s.tasks+share.Tasks, s.billed.Add(share.Billed), s.used.Add(share.Used)
+			if d.Date == r.now.Format(time.DateOnly) {
+				s.today = s.today.Add(share.Used)
+			}
+		}
+	}
+	slices.SortFunc(sums, func(a, b spender) int {
+		return cmp.Or(strings.Compare(a.owner, b.owner), strings.Compare(a.currency, b.currency))
+	})
+	return sums
 }

@@ -19,6 +19,7 @@ type document struct {
 
 type taskEntry struct {
 	TaskID         string        `json:"task_id"`
+	Owner          string        `json:"owner,omitempty"`
 	ProviderTaskID string        `json:"provider_task_id,omitempty"`
 	IdempotencyKey string        `json:"idempotency_key,omitempty"`
 	Status         video.Status  `json:"status"`
@@ -65,9 +66,20 @@ type dayEntry struct {
 	Above        json.Number `json:"above"`         // by how much bills are above their estimates
 	Below        json.Number `json:"below"`         // by how much bills are below theirs, 0 or more
 	Missed       int         `json:"missed"`        // tasks whose bill is more than 1 % outside its estimate
+
+	People []personEntry `json:"people"`
+}
+
+// personEntry is what of a day's spending is one person's.
+type personEntry struct {
+	Owner  string      `json:"owner"`
+	Tasks  int         `json:"tasks"`
+	Used   json.Number `json:"used"`
+	Billed json.Number `json:"billed"`
 }
 
 type budgetEntry struct {
+	Owner    string      `json:"owner,omitempty"` // whose own part of the day it is; left out for what all have together
 	PerDay   json.Number `json:"per_day"`
 	Used     json.Number `json:"used"`
 	Left     json.Number `json:"left"`
@@ -92,13 +104,18 @@ func (r *report) writeJSON(out io.Writer) error {
 		d.Tasks = append(d.Tasks, asEntry(&r.tasks[i]))
 	}
 	for _, day := range r.days {
+		people := []personEntry{}
+		for _, s := range day.People {
+			people = append(people, personEntry{Owner: s.Owner, Tasks: s.Tasks, Used: number(s.Used), Billed: number(s.Billed)})
+		}
 		d.Days = append(d.Days, dayEntry{
-			Date: day.Date, Currency: day.Currency, Tasks: day.Tasks, Used: number(day.Used), Billed: number(day.Billed),
+			People: people,
+			Date:   day.Date, Currency: day.Currency, Tasks: day.Tasks, Used: number(day.Used), Billed: number(day.Billed),
 			EstimatedLow: number(day.EstimatedLow), Estimated: number(day.Estimated), Above: number(day.Above), Below: number(day.Below), Missed: day.Missed,
 		})
 	}
 	if b := r.budget; b != nil {
-		d.Budget = &budgetEntry{PerDay: number(b.PerDay), Used: number(b.Used), Left: number(b.Left), Currency: b.Currency, ResetsAt: utc(b.ResetsAt)}
+		d.Budget = &budgetEntry{Owner: ownerOf(b, r.filter.Owner), PerDay: number(b.PerDay), Used: number(b.Used), Left: number(b.Left), Currency: b.Currency, ResetsAt: utc(b.ResetsAt)}
 	}
 	text, err := json.MarshalIndent(d, "", "  ")
 	if err != nil {
@@ -108,9 +125,16 @@ func (r *report) writeJSON(out io.Writer) error {
 	return err
 }
 
+func ownerOf(b *video.Budget, owner string) string {
+	if b.Own {
+		return owner
+	}
+	return ""
+}
+
 func asEntry(t *video.Task) taskEntry {
 	e := taskEntry{
-		TaskID: t.ID, ProviderTaskID: t.ProviderTaskID, IdempotencyKey: t.IdempotencyKey, Status: t.Status, Model: t.Request.Model,
+		TaskID: t.ID, Owner: t.Owner, ProviderTaskID: t.ProviderTaskID, IdempotencyKey: t.IdempotencyKey, Status: t.Status, Model: t.Request.Model,
 		Prompt: t.Request.Prompt, CreatedAt: utc(t.CreatedAt), SubmittedAt: utc(t.SubmittedAt), EndedAt: utc(t.EndedAt), ExpiresAt: utc(t.ExpiresAt()),
 		Charged: t.Charged(), VideoURL: t.VideoURL, VideoExpiresAt: utc(t.VideoURLExpiresAt()), SavedTo: t.SavedTo, SaveError: t.SaveError,
 	}

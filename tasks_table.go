@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -12,7 +13,7 @@ import (
 )
 
 // writeTable shows the report to a person.
-func (r *report) writeTable(out io.Writer, status video.Status) error {
+func (r *report) writeTable(out io.Writer) error {
 	var err error
 	switch {
 	case !r.exists && r.place == "":
@@ -20,19 +21,36 @@ func (r *report) writeTable(out io.Writer, status video.Status) error {
 	case !r.exists:
 		_, err = fmt.Fprintf(out, "There is no ledger yet: %s is made with the first purchase.\n", r.place)
 	case len(r.tasks) == 0:
-		_, err = fmt.Fprintf(out, "There is no %s in %s.\n", strings.TrimSpace(string(status)+" task"), r.place)
+		_, err = fmt.Fprintf(out, "There is no %s in %s.\n", r.selected("task"), r.place)
 	default:
-		err = errors.Join(r.writeTasks(out), r.writeCut(out, status))
+		err = errors.Join(r.writeTasks(out), r.writeCut(out))
 	}
-	return errors.Join(err, r.writeDays(out), r.writeSettled(out))
+	return errors.Join(err, r.writeDays(out), r.writePeople(out), r.writeBudget(out), r.writeSettled(out))
+}
+
+// selected says which tasks were asked for.
+func (r *report) selected(tasks string) string {
+	words := strings.TrimSpace(string(r.filter.Status) + " " + tasks)
+	if !r.filter.Everyone {
+		words += " of " + named(r.filter.Owner)
+	}
+	return words
+}
+
+// named is a person's name for a terminal.
+func named(owner string) string {
+	if owner == "" {
+		return "-"
+	}
+	return plain(owner)
 }
 
 // writeCut says so where not all tasks are shown.
-func (r *report) writeCut(out io.Writer, status video.Status) error {
+func (r *report) writeCut(out io.Writer) error {
 	if len(r.tasks) == r.total {
 		return nil
 	}
-	_, err := fmt.Fprintf(out, "\n%d of %d %s; --limit 0 shows all\n", len(r.tasks), r.total, strings.TrimSpace(string(status)+" tasks"))
+	_, err := fmt.Fprintf(out, "\n%d of %d %s; --limit 0 shows all\n", len(r.tasks), r.total, r.selected("tasks"))
 	return err
 }
 
@@ -40,7 +58,11 @@ func table(out io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(out, 0,
 
 func (r *report) writeTasks(out io.Writer) error {
 	w := table(out)
-	fmt.Fprintln(w, "TIME\tTASK\tSTATUS\tMODEL\tESTIMATE\tBILL\tCLIP\tPROMPT")
+	people, owner := r.people(), ""
+	if people {
+		owner = "OWNER\t"
+	}
+	fmt.Fprintln(w, "TIME\tTASK\t"+owner+"STATUS\tMODEL\tESTIMATE\tBILL\tCLIP\tPROMPT")
 	for i := range r.tasks {
 		t := &r.tasks[i]
 		cells := []string{
@@ -54,6 +76,9 @@ func (r *report) writeTasks(out io.Writer) error {
 		}
 		for i, cell := range cells {
 			cells[i] = plain(cell)
+		}
+		if people {
+			cells = slices.Insert(cells, 2, named(t.Owner))
 		}
 		fmt.Fprintln(w, strings.Join(cells, "\t"))
 	}
@@ -123,15 +148,36 @@ func (r *report) writeDays(out io.Writer) error {
 		for _, d := range r.days {
 			fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\n", d.Date, d.Tasks, d.Billed, d.Used, plain(d.Currency))
 		}
-		if err := w.Flush(); err != nil {
-			return err
-		}
-	}
-	if b := r.budget; b != nil {
-		_, err := fmt.Fprintf(out, "\nbudget of today: %s of %s %s used, %s left until %s\n", b.Used, b.PerDay, b.Currency, b.Left, b.ResetsAt.Format("2006-01-02 15:04 MST"))
-		return err
+		return w.Flush()
 	}
 	return nil
+}
+
+// writePeople shows what each has spent, where there are several.
+func (r *report) writePeople(out io.Writer) error {
+	if !r.people() {
+		return nil
+	}
+	fmt.Fprintf(out, "\nin %d days, by person:\n", lastDays)
+	w := table(out)
+	fmt.Fprintln(w, "OWNER\tTASKS\tBILLED\tBILLED AND HELD\tOF TODAY\tCURRENCY")
+	for _, s := range r.spenders() {
+		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\n", named(s.owner), s.tasks, s.billed, s.used, s.today, plain(s.currency))
+	}
+	return w.Flush()
+}
+
+func (r *report) writeBudget(out io.Writer) error {
+	b := r.budget
+	if b == nil {
+		return nil
+	}
+	whose := ""
+	if b.Own {
+		whose = " for " + named(r.filter.Owner)
+	}
+	_, err := fmt.Fprintf(out, "\nbudget of today%s: %s of %s %s used, %s left until %s\n", whose, b.Used, b.PerDay, b.Currency, b.Left, b.ResetsAt.Format("2006-01-02 15:04 MST"))
+	return err
 }
 
 // writeSettled holds the bills of the days against their estimates, each against its own.

@@ -27,6 +27,8 @@ type book struct {
 	t    *testing.T
 	home string
 	ids  map[string]string // by what they are
+
+	owner string // of what is added
 }
 
 func newBook(t *testing.T) *book {
@@ -41,7 +43,7 @@ func newBook(t *testing.T) *book {
 func (b *book) add(what, providerTaskID string) string {
 	b.t.Helper()
 	task, claimed, err := b.Claim(b.t.Context(), video.Order{
-		Request: video.Request{Model: "wan2.7-r2v", Prompt: "Image 1 " + hostile}, IdempotencyKey: "key-" + what, Fingerprint: what,
+		Owner: b.owner, Request: video.Request{Model: "wan2.7-r2v", Prompt: "Image 1 " + hostile}, IdempotencyKey: "key-" + what, Fingerprint: what,
 		Estimate: video.Cost{Low: decimal.New(4, -1), High: decimal.New(5, -1), PerSecond: decimal.New(1, -1), Currency: "USD"},
 	})
 	require.NoError(b.t, err)
@@ -59,7 +61,7 @@ func (b *book) add(what, providerTaskID string) string {
 func (b *book) end(id string, s video.Snapshot) {
 	b.t.Helper()
 	s.SubmittedAt, s.EndedAt = time.Now(), time.Now()
-	_, err := b.Looked(b.t.Context(), id, s, time.Time{})
+	_, _, err := b.Looked(b.t.Context(), id, s, time.Time{})
 	require.NoError(b.t, err)
 }
 
@@ -285,4 +287,48 @@ func TestTasksOfABrokenLedgerSaysWhatToDo(t *testing.T) {
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.Equal(t, "my diary, page one", string(text))
+}
+
+func TestTasksOfSeveralPeople(t *testing.T) {
+	t.Parallel()
+	b := newBook(t)
+	b.owner = "anna"
+	b.add("first", "p-1")
+	require.NotContains(t, b.show(nil), "OWNER", "one person is no column")
+	b.end(b.ids["first"], video.Snapshot{Status: video.Succeeded, VideoURL: "https://results.example/a.mp4", Usage: &video.Usage{Duration: decimal.NewFromInt(4)}})
+	b.owner = hostile
+	b.add("second", "p-2")
+	b.owner = ""
+	b.add("third", "p-3")
+	budgets := []string{"R2V_BUDGET_PER_DAY=10"}
+	stdout := b.show(budgets)
+	require.Regexp(t, `(?m)^TIME +TASK +OWNER +STATUS `, stdout)
+	require.Regexp(t, `(?m)^.*`+b.ids["first"]+` +anna +SUCCEEDED `, stdout)
+	require.Regexp(t, `(?m)^.*`+b.ids["third"]+` +- +PENDING `, stdout)
+	require.Regexp(t, `(?m)^in 7 days, by person:\nOWNER +TASKS +BILLED +BILLED AND HELD +OF TODAY +CURRENCY\n`, stdout)
+	require.Regexp(t, `(?m)^anna +1 +0.4 +0.4 +0.4 +USD$`, stdout)
+	require.Regexp(t, `(?m)^- +1 +0 +0.5 +0.5 +USD$`, stdout)
+	require.Regexp(t, `(?m)^budget of today: 1.4 of 10 USD used, `, stdout)
+
+	stdout = b.show(budgets, "--owner", "anna")
+	require.Equal(t, 1, strings.Count(stdout, "r2v-"))
+	require.Contains(t, stdout, b.ids["first"])
+	require.Regexp(t, `(?m)^\d{4}-\d\d-\d\d +3 +0.4 +1.4 +USD$`, stdout, "the days are of all")
+	require.Contains(t, b.show(nil, "--owner="), b.ids["third"])
+	require.Contains(t, b.show(nil, "--owner", "bob"), "There is no task of bob in ")
+
+	var d struct {
+		Tasks []struct{ Owner string }
+		Days  []struct {
+			People []struct {
+				Owner        string
+				Tasks        int
+				Used, Billed json.Number
+			}
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(b.show(nil, "--json")), &d))
+	require.Equal(t, "anna", d.Tasks[2].Owner)
+	require.Len(t, d.Days[0].People, 3)
+	require.Equal(t, "anna 1 0.4 0.4", fmt.Sprint(d.Days[0].People[2].Owner, " ", d.Days[0].People[2].Tasks, " ", d.Days[0].People[2].Used, " ", d.Days[0].People[2].Billed))
 }

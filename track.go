@@ -37,7 +37,7 @@ func (p *program) watch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l, err := newLife(cfg, catalogue, p.logTo(cfg.level))
+	l, err := newLife(cfg, catalogue, p.logTo(cfg.level), nil)
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func (p *program) track(ctx context.Context) error {
 	if v.bar != nil {
 		logger = slog.New(slog.DiscardHandler) // its lines would tear the bar
 	}
-	l, err := newLife(cfg, catalogue, logger)
+	l, err := newLife(cfg, catalogue, logger, nil)
 	if err != nil {
 		return err
 	}

@@ -11,10 +11,14 @@ import (
 	"r2v-mcp/dashscope"
 	"r2v-mcp/internal/egress"
 	"r2v-mcp/internal/ledger"
+	"r2v-mcp/internal/metrics"
+	"r2v-mcp/internal/preflight"
 	"r2v-mcp/internal/provider"
+	"r2v-mcp/internal/trace"
 	"r2v-mcp/internal/tracker"
 	"r2v-mcp/internal/upload"
 	"r2v-mcp/internal/video"
+	"r2v-mcp/tools"
 )
 
 const (
@@ -33,16 +37,18 @@ type life struct {
 	door    *http.Client // to the links of results
 	looking *http.Client // to the addresses of references
 	logger  *slog.Logger
-	hasKey  bool // to look at tasks with
+	store   store // nil where nothing is saved
+	hasKey  bool  // to look at tasks with
 }
 
-func newLife(cfg *Config, catalogue *video.Catalogue, logger *slog.Logger) (*life, error) {
+// newLife makes what the settings name. What is counted is told to counted, if there is one.
+func newLife(cfg *Config, catalogue *video.Catalogue, logger *slog.Logger, counted *metrics.Metrics) (*life, error) {
 	t := &tracker.Tracker{
 		Provider: provider.WithoutKey{}, PollInterval: cfg.PollInterval, Patience: min(video.LongestCall, cfg.MaxWait), Logger: logger, Ledger: cfg.ledger(),
 	}
 	if cfg.APIKey != "" {
 		client, err := dashscope.New(dashscope.Config{
-			BaseURL: cfg.BaseURL, APIKey: cfg.APIKey, Region: cfg.Region, Workspace: cfg.Workspace, UserAgent: userAgent,
+			BaseURL: cfg.BaseURL, APIKey: cfg.APIKey, Region: cfg.Region, Workspace: cfg.Workspace, UserAgent: userAgent, AddHeader: trace.Add,
 		})
 		if err != nil {
 			return nil, err
@@ -59,17 +65,55 @@ func newLife(cfg *Config, catalogue *video.Catalogue, logger *slog.Logger) (*lif
 			return nil, err
 		}
 	}
-	if cfg.SaveDir != "off" && cfg.SaveDir != "" {
-		t.Saver = tracker.Folder{Dir: cfg.SaveDir, Client: door}
+	l := &life{tasks: t, door: door, looking: looking, logger: logger, hasKey: cfg.APIKey != ""}
+	if l.store, err = cfg.store(door); err != nil {
+		return nil, err
 	}
-	return &life{tasks: t, uploads: newUploads(t), door: door, looking: looking, logger: logger, hasKey: cfg.APIKey != ""}, nil
+	if l.store != nil {
+		t.Saver = l.store
+	}
+	if counted != nil {
+		l.count(counted)
+	}
+	l.uploads = newUploads(t)
+	return l, nil
+}
+
+// count lets a tracker's work be counted.
+func (l *life) count(m *metrics.Metrics) {
+	t := l.tasks
+	t.Provider = m.Provider(t.Provider)
+	t.Ended = func(_ context.Context, task video.Task) { m.Ended(task) }
+	if t.Saver != nil {
+		t.Saver = m.Saves(t.Saver)
+	}
+	m.CountOpen(func(ctx context.Context) (map[video.Status]int, error) {
+		open := map[video.Status]int{}
+		for _, status := range []video.Status{video.Pending, video.Running, video.Unknown} {
+			n, err := t.Ledger.Count(ctx, video.Filter{Status: status, Everyone: true})
+			if err != nil {
+				return nil, err
+			}
+			open[status] = n
+		}
+		return open, nil
+	})
+}
+
+// toolbox makes the tools' set, and what looks at references for them.
+func (l *life) toolbox(cfg *Config, catalogue *video.Catalogue) (*tools.Set, *preflight.Preflight) {
+	media := &preflight.Preflight{Client: l.looking, Uploads: l.uploads, Service: cfg.serviceHost()}
+	return &tools.Set{
+		Catalogue: catalogue, Region: cfg.Region, Tasks: l.tasks, Media: media, BudgetPerTask: cfg.perTask,
+		MaxWait: cfg.MaxWait, PollInterval: cfg.PollInterval, Saves: l.tasks.Saver != nil, Link: l.link(""),
+	}, media
 }
 
 // ledger is the one that the settings name. It opens nothing yet.
 func (c *Config) ledger() *ledger.Ledger {
 	return ledger.New(ledger.Options{
 		Path: c.ledgerPath(), DatabaseURL: c.Database, Upstream: c.upstream(), Account: c.account(),
-		Window: c.DuplicateWindow, BudgetPerDay: c.perDay,
+		Window: c.DuplicateWindow, BudgetPerDay: c.perDay, BudgetPerPerson: c.perPerson,
 	})
 }
 

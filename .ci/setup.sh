@@ -5,7 +5,10 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 
 golangci_version=v2.15.0
+versitygw_version=v1.8.0
 inspector_version=2.12.0
+conformance_version=0.2.0-alpha.12
+typescript_version=2.4.0
 node_major=22
 
 export HOME="${HOME:-/tmp}"
@@ -66,12 +69,23 @@ golangci() {
   fi
 }
 
+# s3_server puts the path of an S3 server, for the tests of the bucket, into R2V_TEST_S3_SERVER. Nothing of it runs until they start it.
+s3_server() {
+  local dir
+  dir="$tools/versitygw-$versitygw_version-$(go env GOVERSION)"
+  if [ ! -x "$dir/versitygw" ]; then
+    GOBIN="$dir" GOFLAGS='' CGO_ENABLED=0 go install -trimpath -ldflags '-s -w' "github.com/versity/versitygw/cmd/versitygw@$versitygw_version"
+  fi
+  export R2V_TEST_S3_SERVER="$dir/versitygw"
+}
+
 node_is_new() { [ "$(node -p 'parseInt(process.versions.node)')" -ge "$node_major" ]; }
 
-# inspector puts the MCP Inspector, and a Node that it runs on, into PATH.
-inspector() {
-  local dir="$tools/inspector-$inspector_version-node-$node_major" wanted=("@modelcontextprotocol/inspector@$inspector_version")
-  command -v npm >/dev/null || fail "npm is needed to get the MCP Inspector"
+# mcp_clients puts clients that are not ours, the protocol's conformance suite, and a Node that they run on into PATH.
+mcp_clients() {
+  local dir="$tools/mcp-inspector-$inspector_version-conformance-$conformance_version-client-$typescript_version-node-$node_major"
+  local wanted=("@modelcontextprotocol/inspector@$inspector_version" "@modelcontextprotocol/conformance@$conformance_version" "@modelcontextprotocol/client@$typescript_version")
+  command -v npm >/dev/null || fail "npm is needed to get the MCP clients"
   if ! node_is_new; then wanted+=("node@$node_major"); fi
   if [ ! -e "$dir/complete" ]; then
     rm -rf "$dir"
@@ -79,6 +93,44 @@ inspector() {
     npm install --prefix "$dir" --no-save --no-audit --no-fund --loglevel=error "${wanted[@]}"
     touch "$dir/complete"
   fi
-  export PATH="$dir/node_modules/.bin:$PATH"
-  node_is_new || fail "the MCP Inspector needs Node $node_major, this is $(node --version)"
+  export PATH="$dir/node_modules/.bin:$PATH" R2V_CI_MODULES="$dir"
+  node_is_new || fail "the MCP clients need Node $node_major, this is $(node --version)"
+}
+
+# scratch makes a folder that goes, with the processes of background, when the script ends.
+scratch() {
+  scratch=$(mktemp -d)
+  running=()
+  trap 'for p in "${running[@]}"; do kill "$p" 2>/dev/null || true; done; wait 2>/dev/null || true; rm -rf "$scratch"' EXIT
+}
+
+# background starts a command, its output in $scratch/name, and waits for a line there: background name pattern command...
+background() {
+  local name=$1 pattern=$2
+  shift 2
+  "$@" >"$scratch/$name" 2>&1 &
+  running+=($!)
+  for _ in $(seq 100); do
+    if grep -q -- "$pattern" "$scratch/$name"; then return; fi
+    kill -0 "${running[-1]}" 2>/dev/null || break
+    sleep 0.1
+  done
+  fail "$name does not run: $(cat "$scratch/$name")"
+}
+
+# simulated builds the program as $scratch/r2v-mcp, starts a simulator that makes a minute a second, and exports the settings
+# that lead to it.
+simulated() {
+  go build -o "$scratch/r2v-mcp" .
+  export HOME="$scratch"
+  background simulator '^DASHSCOPE_HTTP_BASE_URL=' "$scratch/r2v-mcp" simulate --addr 127.0.0.1:0 --speed 60
+  DASHSCOPE_HTTP_BASE_URL=$(sed -n 's/^DASHSCOPE_HTTP_BASE_URL=//p' "$scratch/simulator")
+  export DASHSCOPE_HTTP_BASE_URL DASHSCOPE_REGION=simulator DASHSCOPE_API_KEY=sk-simulated R2V_POLL_INTERVAL=200ms
+}
+
+# chromium makes sure of the browser in which the task page is tested.
+chromium() {
+  if [ -x /usr/bin/chromium ]; then return; fi
+  debian chromium
+  [ -x /usr/bin/chromium ] || fail "Chromium is not to be had"
 }

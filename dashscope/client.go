@@ -10,6 +10,7 @@
 package dashscope
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -50,6 +51,9 @@ type Config struct {
 	// HTTPClient gives its Transport and its Timeout (of each attempt), and is not changed. Its cookie jar and its redirect
 	// policy are not used. The Transport must not repeat requests by itself. Nil means a transport of this package's own.
 	HTTPClient *http.Client
+
+	// AddHeader adds headers to each request but those of files, from what its context carries; nil adds none.
+	AddHeader func(ctx context.Context, h http.Header)
 }
 
 // String describes the configuration without the key.
@@ -67,6 +71,7 @@ type Client struct {
 	region    string
 	workspace string
 	userAgent string
+	addHeader func(context.Context, http.Header)
 	key       string
 
 	creates, queries, lists, cancels, policies, files lane
@@ -94,6 +99,7 @@ func New(cfg Config) (*Client, error) {
 		region:    cfg.Region,
 		workspace: cfg.Workspace,
 		userAgent: cfg.UserAgent,
+		addHeader: cfg.AddHeader,
 		key:       cfg.APIKey,
 	}
 	if c.userAgent == "" {

@@ -94,6 +94,9 @@ func (c *Client) request(ctx context.Context, op call) (*http.Request, error) {
 		req.Body = io.NopCloser(bytes.NewReader(op.body))
 		req.ContentLength = int64(len(op.body))
 	}
+	if c.addHeader != nil {
+		c.addHeader(ctx, req.Header)
+	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("Authorization", "Bearer "+c.key)
 	req.Header.Set("User-Agent", c.userAgent)

@@ -73,13 +73,13 @@ func truncationWords() string {
 }
 
 // nextStep is the one thing to do now, from a fixed set of sentences.
-func (s *Set) nextStep(t *video.Task) string {
+func (s *Set) nextStep(t *video.Task, c clip) string {
 	wait := int(min(s.MaxWait, 45*time.Second).Seconds())
 	switch {
 	case t.Status.Open():
 		return fmt.Sprintf("Call get_task with task_id %s and wait_seconds %d, again while status is PENDING or RUNNING. Do not call generate_r2v again.", t.ID, wait)
 	case t.Status == video.Succeeded && t.SavedTo != "":
-		return "Done: give the user saved_to, and video_url if they want a link."
+		return c.nextStep()
 	case t.Linkless():
 		return fmt.Sprintf("The clip is made and paid for, but the service has sent no link yet: call get_task with task_id %s again until it has, within 24 hours.", t.ID)
 	case t.Status == video.Succeeded && dead(t):
@@ -127,7 +127,7 @@ func (s *Set) pollAfter(t *video.Task) int {
 
 // refuse turns an error of the task's life into an answer in full.
 func refuse(what string, err error) *refusal {
-	r := &refusal{what: what, charged: video.NotCharged, next: "Call again; if it stays like this, tell the user."}
+	r := &refusal{what: what, charged: video.NotCharged, next: "Call again; if it stays like this, tell the user.", cause: err}
 	if err != nil {
 		r.what += " " + err.Error()
 	}

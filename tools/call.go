@@ -4,9 +4,11 @@ import (
 	"context"
 	"embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/mark3labs/mcp-go/server"
@@ -18,13 +20,25 @@ import (
 // maxArguments bounds the arguments of one call in bytes; pictures may come as base64, five of up to 20 MB each.
 const maxArguments = 160 << 20
 
+// Call is what became of one call of a tool.
+type Call struct {
+	Tool    string
+	TaskID  string // ours, of the task that the answer is about; empty where it is about none
+	Outcome string // "ok"; "refused" where the answer says no; "failed" where that is the server's own fault: a crash, or its ledger
+	Took    time.Duration
+}
+
 // refusal is an answer that says no, in full: clients show a model nothing but its text.
 type refusal struct {
 	what     string          // what is wrong, in a sentence
 	problems []video.Problem // each with what would be right
 	charged  video.Charged
 	next     string // what to do now
+	cause    error  // nil where the arguments are
+	task     string // our id of the task that it is about, empty for none
 }
+
+func (r *refusal) Unwrap() error { return r.cause }
 
 func (r *refusal) Error() string {
 	var b strings.Builder
@@ -41,24 +55,54 @@ type function[In, Out any] func(ctx context.Context, in In, problems []video.Pro
 
 // handler turns a typed function into what the MCP library calls. It reads the arguments, and answers with structured
 // content and the same as text; a refusal or a panic becomes a tool error whose text is complete.
-func handler[In, Out any](do function[In, Out]) server.ToolHandlerFunc {
+func handler[In, Out any](s *Set, tool string, do function[In, Out]) server.ToolHandlerFunc {
 	return func(ctx context.Context, req mcp.CallToolRequest) (result *mcp.CallToolResult, err error) {
+		call, began := Call{Tool: tool, Outcome: outcomeFailed}, time.Now()
 		defer func() {
 			if recover() != nil {
 				result, err = mcp.NewToolResultError(panicked()), nil
 			}
+			if s.Called != nil {
+				call.Took = time.Since(began)
+				s.Called(ctx, call)
+			}
 		}()
-		raw, err := rawArguments(req)
+		out, err := read(ctx, req, do)
 		if err != nil {
+			call.refused(err)
 			return mcp.NewToolResultError(err.Error()), nil
 		}
-		in, problems := schema.Read[In](raw)
-		out, err := do(ctx, in, problems, req)
-		if err != nil {
-			return mcp.NewToolResultError(err.Error()), nil
+		if result, err = answered(out); err == nil {
+			call.Outcome = outcomeOK
 		}
-		return answered(out)
+		if about, ok := any(out).(interface{ about() string }); ok {
+			call.TaskID = about.about()
+		}
+		return result, err
 	}
+}
+
+const outcomeOK, outcomeRefused, outcomeFailed = "ok", "refused", "failed"
+
+// refused notes why a call was refused.
+func (c *Call) refused(err error) {
+	c.Outcome = outcomeRefused
+	if known, ok := errors.AsType[*video.Error](err); ok && (known.Code == "LedgerUnavailable" || known.Code == "NotRecorded") {
+		c.Outcome = outcomeFailed
+	}
+	if no, ok := errors.AsType[*refusal](err); ok {
+		c.TaskID = no.task
+	}
+}
+
+// read reads the arguments of a call and does what it asks for.
+func read[In, Out any](ctx context.Context, req mcp.CallToolRequest, do function[In, Out]) (*Out, error) {
+	raw, err := rawArguments(req)
+	if err != nil {
+		return nil, err
+	}
+	in, problems := schema.Read[In](raw)
+	return do(ctx, in, problems, req)
 }
 
 // answered gives an answer as structured content and as the same JSON in text. The text is read as it is, so the & of a
@@ -116,7 +160,7 @@ func panicked() string {
 var answers embed.FS
 
 // declare makes a tool of its parts. Every hint is given: what is left out counts as dangerous.
-func declare[In, Out any](d declaration, arguments json.RawMessage, do function[In, Out]) (server.ServerTool, error) {
+func declare[In, Out any](s *Set, d declaration, arguments json.RawMessage, do function[In, Out]) (server.ServerTool, error) {
 	answer, err := answers.ReadFile("answers/" + d.name + ".json")
 	if err != nil {
 		return server.ServerTool{}, err
@@ -130,7 +174,7 @@ func declare[In, Out any](d declaration, arguments json.RawMessage, do function[
 				IdempotentHint: &d.idempotent, OpenWorldHint: &d.openWorld,
 			},
 		},
-		Handler: handler(do),
+		Handler: handler(s, d.name, do),
 	}, nil
 }
 

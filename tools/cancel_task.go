@@ -25,12 +25,14 @@ type cancelAnswer struct {
 	NextStep       string `json:"next_step"`
 }
 
+func (a *cancelAnswer) about() string { return a.TaskID }
+
 func (s *Set) cancel(ctx context.Context, in cancelTaskArguments, problems []video.Problem, _ mcp.CallToolRequest) (*cancelAnswer, error) {
 	id := strings.TrimSpace(in.TaskID)
 	if problems = append(problems, checkTaskID(id, problems)...); len(problems) > 0 {
 		return nil, &refusal{what: "No task was cancelled.", problems: problems, charged: video.NotCharged, next: "Call cancel_task with the task_id that generate_r2v returned; list_tasks shows it."}
 	}
-	task, err := s.Tasks.Cancel(ctx, id)
+	task, err := s.Tasks.Cancel(ctx, s.owner(ctx), id)
 	switch {
 	case task.ID == "":
 		return nil, notFound(err)
@@ -55,7 +57,7 @@ func uncancelled(t *video.Task, err error) *refusal {
 		what = "was not cancelled"
 	}
 	r := refuse(fmt.Sprintf("Task %s %s; its status when last seen: %s.", t.ID, what, t.Status), err)
-	r.charged = t.Charged()
+	r.charged, r.task = t.Charged(), t.ID
 	return r
 }
 
@@ -64,7 +66,7 @@ func (s *Set) cancelTask() (server.ServerTool, error) {
 	if err != nil {
 		return server.ServerTool{}, err
 	}
-	return declare(declaration{
+	return declare(s, declaration{
 		name: "cancel_task", title: "Cancel a video clip",
 		description: "Cancels a task while it is PENDING, which costs nothing. A RUNNING task cannot be stopped.",
 		destructive: true, idempotent: true, openWorld: true,

@@ -119,7 +119,7 @@ func (s *Set) budget(ctx context.Context, q *quote) *budgetAnswer {
 	if s.BudgetPerTask != nil {
 		out.PerTask, out.Exceeded = number(*s.BudgetPerTask), high.GreaterThan(*s.BudgetPerTask)
 	}
-	day, err := s.Tasks.Budget(ctx, currency)
+	day, err := s.Tasks.Budget(ctx, s.owner(ctx), currency)
 	if err != nil {
 		q.report.Warnings = append(q.report.Warnings, "budget: what is left of today's is not known: "+err.Error())
 	}
@@ -148,7 +148,7 @@ Price = (billable input + output seconds) x price per second. Images are free. E
 	if err != nil {
 		return server.ServerTool{}, err
 	}
-	return declare(declaration{
+	return declare(s, declaration{
 		name: "estimate_cost", title: "Estimate the cost of a video clip", description: description,
 		readOnly: true, idempotent: true, openWorld: true,
 	}, arguments, s.estimate)

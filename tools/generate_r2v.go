@@ -35,7 +35,7 @@ type generateArguments struct {
 }
 
 type referenceArgument struct {
-	URL      string           `json:"url" jsonschema_description:"Public http(s) address; {only:first_frame} also: local file, data:image/...;base64"`
+	URL      string           `json:"url" jsonschema_description:"Public http(s) address; {only:first_frame} also: {local_file}data:image/...;base64"`
 	Type     string           `json:"type,omitempty" catalogue:"kinds" jsonschema_description:"Default: what the file is"`
 	VoiceURL string           `json:"voice_url,omitempty" jsonschema_description:"{only:voice_url} only: voice sample (wav, mp3); the words go in the prompt"`
 	Seconds  *decimal.Decimal `json:"duration_seconds,omitempty" jsonschema_description:"If it cannot be measured"`
@@ -123,7 +123,7 @@ func (s *Set) buy(ctx context.Context, in generateArguments, q *quote, req mcp.C
 	longest := min(video.LongestCall, s.MaxWait)
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
-	order := video.Order{Request: q.report.Request, Estimate: q.cost(), IdempotencyKey: in.IdempotencyKey}
+	order := video.Order{Request: q.report.Request, Estimate: q.cost(), IdempotencyKey: in.IdempotencyKey, Owner: s.owner(ctx)}
 	if q.hasFiles() {
 		bringing, cancel := context.WithTimeout(ctx, longest*3/4) // and the rest is for the purchase
 		defer cancel()
@@ -134,7 +134,7 @@ func (s *Set) buy(ctx context.Context, in generateArguments, q *quote, req mcp.C
 		replay.Replay, replay.Fingerprint = true, q.report.Fingerprint()
 		task, _, err := s.Tasks.Create(ctx, replay)
 		if err == nil {
-			return s.bought(task, true, q), nil
+			return s.bought(ctx, task, true, q), nil
 		}
 		if _, known := errors.AsType[*video.Error](err); known { // not only that there is none
 			return nil, unbought(err)
@@ -148,14 +148,16 @@ func (s *Set) buy(ctx context.Context, in generateArguments, q *quote, req mcp.C
 	if err != nil {
 		return nil, unbought(err)
 	}
-	return s.bought(task, replayed, q), nil
+	return s.bought(ctx, task, replayed, q), nil
 }
 
-func (s *Set) bought(task video.Task, replayed bool, q *quote) *generateAnswer {
+func (a *generateAnswer) about() string { return a.TaskID }
+
+func (s *Set) bought(ctx context.Context, task video.Task, replayed bool, q *quote) *generateAnswer {
 	out := &generateAnswer{
 		TaskID: task.ID, ProviderTaskID: task.ProviderTaskID, Status: string(task.Status), Model: task.Request.Model,
 		Resolution: task.Request.Resolution, Duration: task.Request.Duration, Cost: asCost(*task.Estimate), IdempotencyKey: task.IdempotencyKey, Replayed: replayed, Charged: string(task.Charged()),
-		ExpiresAt: stamp(task.ExpiresAt()), PollAfter: s.pollAfter(&task), Warnings: q.warnings(), NextStep: s.nextStep(&task),
+		ExpiresAt: stamp(task.ExpiresAt()), PollAfter: s.pollAfter(&task), Warnings: q.warnings(), NextStep: s.nextStep(&task, s.clipOf(ctx, &task)),
 	}
 	for _, ref := range q.references() {
 		out.References = append(out.References, referenceAnswer{Alias: ref.Alias, Type: string(ref.Type)})
@@ -196,11 +198,15 @@ func unbought(err error) *refusal {
 }
 
 func (s *Set) generateR2V() (server.ServerTool, error) {
-	arguments, err := schema.Arguments[generateArguments](s.Catalogue)
+	file := "local file, "
+	if s.NoFiles {
+		file = ""
+	}
+	arguments, err := schema.Arguments[generateArguments](s.Catalogue, "local_file", file)
 	if err != nil {
 		return server.ServerTool{}, err
 	}
-	return declare(declaration{
+	return declare(s, declaration{
 		name: "generate_r2v", title: "Buy a video clip",
 		description: `Buys a reference-to-video clip: people or things from your images and videos act in a new video. Costs money: call estimate_cost first, and set max_cost.
 Answers with task_id; the clip takes 1-5 minutes: wait with get_task. Never call again to check. To repeat a lost call, send it unchanged: the same idempotency_key never buys twice.`,

@@ -1,6 +1,7 @@
 package tools
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -21,7 +22,7 @@ const defaultWait = 25 * time.Second
 // wholePrompt is how many characters of a prompt are told of a task that is asked for.
 const wholePrompt = 400
 
-// mostWaiting bounds the calls that wait at a time, below the number that the server works on at a time: a purchase, or its
+// mostWaiting bounds the calls that wait at a time unless the set says otherwise, below the number that the server works on at a time: a purchase, or its
 // cancellation, never queues behind those who only wait.
 const mostWaiting = 64
 
@@ -92,7 +93,7 @@ func (s *Set) task(ctx context.Context, in getTaskArguments, problems []video.Pr
 	if len(problems) > 0 {
 		return nil, &refusal{what: "The task could not be looked up.", problems: problems, charged: video.NotCharged, next: "Call get_task with the task_id that generate_r2v returned."}
 	}
-	if s.waiting.Add(1) > mostWaiting { // calls that wait hold the places in which others are served
+	if int(s.waiting.Add(1)) > cmp.Or(s.MostWaiting, mostWaiting) { // calls that wait hold the places in which others are served
 		wait = 0
 	}
 	defer s.waiting.Add(-1)
@@ -100,13 +101,13 @@ func (s *Set) task(ctx context.Context, in getTaskArguments, problems []video.Pr
 	if task.ID == "" {
 		return nil, notFound(err)
 	}
-	return s.taskAnswer(task, err), nil
+	return s.taskAnswer(ctx, task, err), nil
 }
 
 // wait waits for a task and tells the client so meanwhile.
 func (s *Set) wait(ctx context.Context, id string, limit time.Duration, req mcp.CallToolRequest) (video.Task, error) {
 	defer progress(ctx, req)()
-	return s.Tasks.Wait(ctx, id, limit)
+	return s.Tasks.Wait(ctx, s.owner(ctx), id, limit)
 }
 
 // checkTaskID refuses what cannot be an id, so that nothing odd is repeated, stored or sent upstream. Of one that could not be
@@ -131,13 +132,16 @@ func checkTaskID(id string, unread []video.Problem) []video.Problem {
 	return nil
 }
 
-func (s *Set) taskAnswer(task video.Task, lookErr error) *taskAnswer {
+func (a *taskAnswer) about() string { return a.TaskID }
+
+func (s *Set) taskAnswer(ctx context.Context, task video.Task, lookErr error) *taskAnswer {
+	clip := s.clipOf(ctx, &task)
 	out := &taskAnswer{
 		TaskID: task.ID, ProviderTaskID: task.ProviderTaskID, Status: string(task.Status), Model: task.Request.Model,
 		Prompt: cut(task.Request.Prompt, wholePrompt), Resolution: task.Request.Resolution, Duration: task.Request.Duration,
 		SubmittedAt: stamp(task.SubmittedAt), StartedAt: stamp(task.ScheduledAt), EndedAt: stamp(task.EndedAt),
-		VideoURL: task.VideoURL, VideoExpiresAt: stamp(task.VideoURLExpiresAt()), SavedTo: task.SavedTo,
-		Charged: string(task.Charged()), Cost: asTaskCost(&task), PollAfter: s.pollAfter(&task), NextStep: s.nextStep(&task),
+		VideoURL: clip.url, VideoExpiresAt: stamp(clip.expires), SavedTo: clip.savedTo,
+		Charged: string(task.Charged()), Cost: asTaskCost(&task), PollAfter: s.pollAfter(&task), NextStep: s.nextStep(&task, clip),
 	}
 	if task.Status.Open() {
 		out.ExpiresAt = stamp(task.ExpiresAt())
@@ -148,7 +152,7 @@ func (s *Set) taskAnswer(task video.Task, lookErr error) *taskAnswer {
 	if f := task.Failure; f != nil {
 		out.Error = &errorAnswer{Code: f.Code, Message: f.Message, Advice: f.Advice, Retryable: f.Retryable, RequestID: f.RequestID}
 	}
-	out.Warnings = taskWarnings(&task)
+	out.Warnings = s.taskWarnings(&task, clip)
 	if lookErr != nil {
 		out.Warnings = append(out.Warnings, "this may not be the newest state: "+lookErr.Error())
 	}
@@ -161,9 +165,13 @@ func (s *Set) getTask() (server.ServerTool, error) {
 	if err != nil {
 		return server.ServerTool{}, err
 	}
-	return declare(declaration{
+	what := "video_url (dies after 24 h), saved_to (local file)"
+	if s.HidePaths {
+		what = "video_url"
+	}
+	return declare(s, declaration{
 		name: "get_task", title: "Wait for a video clip",
-		description: "Waits until a task ends or wait_seconds pass; returns status, video_url (dies after 24 h), saved_to (local file) and billed cost. Free. Repeat while PENDING or RUNNING.",
+		description: "Waits until a task ends or wait_seconds pass; returns status, " + what + " and billed cost. Free. Repeat while PENDING or RUNNING.",
 		readOnly:    true, idempotent: true, openWorld: true,
 	}, arguments, s.task)
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"r2v-mcp/dashscope"
+	"r2v-mcp/internal/clips"
 	"r2v-mcp/internal/egress"
 	"r2v-mcp/internal/ledger"
 	"r2v-mcp/internal/local"
@@ -99,7 +100,7 @@ func (w *world) set(o options) *tools.Set {
 	w.book = w.ledger(o)
 	tasks := &tracker.Tracker{
 		Provider: provider.NewDashScope(c, catalogue), Ledger: w.book, Absence: o.absence,
-		Saver: tracker.Folder{Dir: w.saveDir, Client: door}, PollInterval: 100 * time.Millisecond,
+		Saver: clips.Folder{Dir: w.saveDir, Client: door}, PollInterval: 100 * time.Millisecond,
 		Logger: slog.New(slog.DiscardHandler),
 	}
 	if o.noKey {

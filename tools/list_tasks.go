@@ -62,6 +62,7 @@ type listedCost struct {
 
 func (s *Set) list(ctx context.Context, in listTasksArguments, problems []video.Problem, _ mcp.CallToolRequest) (*listAnswer, error) {
 	f, wrong := in.filter()
+	f.Owner = s.owner(ctx)
 	if problems = append(problems, wrong...); len(problems) > 0 {
 		return nil, &refusal{what: "No tasks were listed.", problems: problems, charged: video.NotCharged, next: "Correct the arguments and call list_tasks again; all of them may be left out."}
 	}
@@ -71,7 +72,7 @@ func (s *Set) list(ctx context.Context, in listTasksArguments, problems []video.
 	}
 	out := &listAnswer{Tasks: []listedTask{}, NextCursor: next, NextStep: afterList(f, len(tasks), next)}
 	for i := range tasks {
-		out.Tasks = append(out.Tasks, asListed(&tasks[i]))
+		out.Tasks = append(out.Tasks, s.asListed(ctx, &tasks[i]))
 	}
 	return out, nil
 }
@@ -112,10 +113,11 @@ func afterList(f video.Filter, listed int, next string) string {
 	return "No clip was ever ordered here: call estimate_cost, then generate_r2v. For a task made elsewhere, call get_task with its provider_task_id."
 }
 
-func asListed(t *video.Task) listedTask {
+func (s *Set) asListed(ctx context.Context, t *video.Task) listedTask {
+	clip := s.clipOf(ctx, t)
 	out := listedTask{
 		TaskID: t.ID, ProviderTaskID: t.ProviderTaskID, Status: string(t.Status), Model: t.Request.Model, Prompt: cut(t.Request.Prompt, shownPrompt),
-		CreatedAt: stamp(t.CreatedAt), EndedAt: stamp(t.EndedAt), Charged: string(t.Charged()), SavedTo: t.SavedTo, Warnings: taskWarnings(t),
+		CreatedAt: stamp(t.CreatedAt), EndedAt: stamp(t.EndedAt), Charged: string(t.Charged()), SavedTo: clip.savedTo, Warnings: s.taskWarnings(t, clip),
 	}
 	if e := t.Estimate; e != nil {
 		out.Cost = &listedCost{EstimatedHigh: number(e.High), Currency: e.Currency}
@@ -126,8 +128,8 @@ func asListed(t *video.Task) listedTask {
 			}
 		}
 	}
-	if t.SavedTo == "" && !dead(t) {
-		out.VideoURL = t.VideoURL
+	if linked := t.VideoURL != clip.url; linked || clip.savedTo == "" && !dead(t) { // who has the file needs no link to the service's
+		out.VideoURL = clip.url
 	}
 	if t.Failure != nil {
 		out.ErrorCode = t.Failure.Code
@@ -152,9 +154,13 @@ func (s *Set) listTasks() (server.ServerTool, error) {
 	if err != nil {
 		return server.ServerTool{}, err
 	}
-	return declare(declaration{
+	clips := "saved_to"
+	if s.HidePaths {
+		clips = "video_url"
+	}
+	return declare(s, declaration{
 		name: "list_tasks", title: "List video clips",
-		description: "Lists tasks, newest first, with status, cost and saved_to. Free. Finds a task_id that was lost.",
+		description: "Lists tasks, newest first, with status, cost and " + clips + ". Free. Finds a task_id that was lost.",
 		readOnly:    true, idempotent: true,
 	}, arguments, s.list)
 }

@@ -38,7 +38,7 @@ func (w *world) made(prompt, providerTaskID string, ended time.Time) video.Task 
 	_, err := w.book.Bought(w.t.Context(), task.ID, providerTaskID, false)
 	require.NoError(w.t, err)
 	seconds := decimal.NewFromInt(5)
-	task, err = w.book.Looked(w.t.Context(), task.ID, video.Snapshot{
+	task, _, err = w.book.Looked(w.t.Context(), task.ID, video.Snapshot{
 		Status: video.Succeeded, SubmittedAt: ended.Add(-time.Minute), ScheduledAt: ended.Add(-time.Minute), EndedAt: ended,
 		VideoURL: "https://results.example/" + providerTaskID + ".mp4?Expires=1&Signature=canary", Usage: &video.Usage{Duration: seconds, Output: seconds},
 	}, time.Time{})

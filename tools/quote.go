@@ -122,16 +122,19 @@ func (q *quote) checkGuards(in generateArguments, budget *decimal.Decimal) {
 // overDay is the problem of a clip that may cost more than the day has left, or than any day has.
 func (q *quote) overDay(b *video.Budget) video.Problem {
 	high := q.estimate.Cost.High
+	today, whole, raise := "today's %s", "the budget of a whole day", "only the operator can raise R2V_BUDGET_PER_DAY"
+	if b.Own {
+		today, whole, raise = "the %s that you may spend today", "what you may spend on a whole day", "only the operator can raise R2V_BUDGET_PER_PERSON"
+	}
 	p := video.Problem{
-		Field: "cost", Wrong: fmt.Sprintf("this clip may cost up to %s %s, and %s of today's %s is left", high, b.Currency, b.Left, b.PerDay),
+		Field: "cost", Wrong: fmt.Sprintf("this clip may cost up to %s %s, and %s of %s is left", high, b.Currency, b.Left, fmt.Sprintf(today, b.PerDay)),
 		Allowed: "nothing more today",
 	}
 	if b.Left.IsPositive() {
 		p.Allowed = fmt.Sprintf("%s or less", b.Left) + q.cheaper(", by ", b.Left)
 	}
-	const raise = "only the operator can raise R2V_BUDGET_PER_DAY"
 	if high.GreaterThan(b.PerDay) {
-		p.Wrong = fmt.Sprintf("this clip may cost up to %s %s, and the budget of a whole day is %s, of which %s is left today", high, b.Currency, b.PerDay, b.Left)
+		p.Wrong = fmt.Sprintf("this clip may cost up to %s %s, and %s is %s, of which %s is left today", high, b.Currency, whole, b.PerDay, b.Left)
 		p.Allowed += "; no day's budget is enough for this clip, so waiting does not help; " + raise
 		return p
 	}

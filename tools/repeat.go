@@ -39,11 +39,12 @@ func (s *Set) orEarlier(ctx context.Context, in generateArguments, q *quote, no 
 	missing := q.filesMissing()
 	task, _, err := s.Tasks.Create(ctx, video.Order{
 		Request: q.report.Request, IdempotencyKey: in.IdempotencyKey, Fingerprint: q.report.Fingerprint(), Replay: true, AnyFiles: missing,
+		Owner: s.owner(ctx),
 	})
 	known, ok := errors.AsType[*video.Error](err)
 	switch {
 	case err == nil && (!missing || q.alike(&task)):
-		return s.anyway(task, q, no), nil
+		return s.anyway(ctx, task, q, no), nil
 	case err == nil:
 		no.what += fmt.Sprintf(" idempotency_key %s belongs to task %s, which was another request.", in.IdempotencyKey, task.ID)
 		no.next = fmt.Sprintf("Call get_task with task_id %s for the earlier clip; correct the arguments and give a new idempotency_key to buy this one.", task.ID)
@@ -52,7 +53,7 @@ func (s *Set) orEarlier(ctx context.Context, in generateArguments, q *quote, no 
 		no.next, no.charged = known.Advice, known.Charged
 	case ok && known.Code == "LedgerUnavailable": // and with it, what was bought before
 		no.what += " Whether this call has bought its clip before cannot be told: " + known.Message + "."
-		no.charged = video.ChargedUnknown
+		no.charged, no.cause = video.ChargedUnknown, err
 	case missing:
 		s.mention(ctx, q, no)
 	}
@@ -60,8 +61,8 @@ func (s *Set) orEarlier(ctx context.Context, in generateArguments, q *quote, no 
 }
 
 // anyway is the answer of a call that has bought its clip before, whatever is in its way now.
-func (s *Set) anyway(task video.Task, q *quote, no *refusal) *generateAnswer {
-	answer := s.bought(task, true, q)
+func (s *Set) anyway(ctx context.Context, task video.Task, q *quote, no *refusal) *generateAnswer {
+	answer := s.bought(ctx, task, true, q)
 	if len(no.problems) == 0 {
 		answer.Warnings = append(answer.Warnings, "now it would be refused: "+no.what)
 	}
@@ -114,7 +115,7 @@ const (
 
 // mention names the tasks that may be what this call has bought before, for an agent that lost the answer.
 func (s *Set) mention(ctx context.Context, q *quote, no *refusal) {
-	tasks, _, err := s.Tasks.List(ctx, video.Filter{Limit: held})
+	tasks, _, err := s.Tasks.List(ctx, video.Filter{Owner: s.owner(ctx), Limit: held})
 	if err != nil {
 		return // this refusal is about the call, not about others
 	}

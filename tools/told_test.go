@@ -18,9 +18,11 @@ type told struct {
 	task video.Task
 }
 
-func (l told) Wait(context.Context, string, time.Duration) (video.Task, error) { return l.task, nil }
+func (l told) Wait(context.Context, string, string, time.Duration) (video.Task, error) {
+	return l.task, nil
+}
 
-func (l told) Cancel(context.Context, string) (video.Task, error) { return l.task, nil }
+func (l told) Cancel(context.Context, string, string) (video.Task, error) { return l.task, nil }
 
 func (l told) List(context.Context, video.Filter) ([]video.Task, string, error) {
 	return []video.Task{l.task}, "", nil

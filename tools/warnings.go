@@ -15,9 +15,9 @@ import (
 const search = 30 * time.Minute
 
 // taskWarnings is all that somebody who pays for a task should be told unasked, the most urgent first.
-func taskWarnings(t *video.Task) []string {
+func (s *Set) taskWarnings(t *video.Task, c clip) []string {
 	var out []string
-	for _, warning := range append([]string{endangered(t), searched(t), found(t), unsaved(t), misbuilt(t)}, oddBill(t)...) {
+	for _, warning := range append([]string{endangered(t), searched(t), found(t), s.notSaved(t), c.trouble, misbuilt(t)}, oddBill(t)...) {
 		if warning != "" {
 			out = append(out, warning)
 		}
@@ -64,15 +64,19 @@ func found(t *video.Task) string {
 		"and charged is unknown until then"
 }
 
-// unsaved tells why a clip is not on the disk yet.
-func unsaved(t *video.Task) string {
+// notSaved tells why a clip is not on the disk yet. The reason may name places of this machine.
+func (s *Set) notSaved(t *video.Task) string {
+	why := " (" + t.SaveError + ")"
+	if s.HidePaths {
+		why = ""
+	}
 	switch {
 	case t.SaveError == "" || t.SavedTo != "":
 		return ""
 	case dead(t):
-		return "the clip was not saved (" + t.SaveError + "), and its link has died"
+		return "the clip was not saved" + why + ", and its link has died"
 	}
-	words := "the clip is not saved yet (" + t.SaveError + "): "
+	words := "the clip is not saved yet" + why + ": "
 	if t.VideoURL != "" {
 		words += "download video_url before it dies at " + t.VideoURLExpiresAt().UTC().Format(time.RFC3339) + "; "
 	}

@@ -31,8 +31,8 @@ const openTasks = 1000
 // seen is a saver that keeps no file.
 type seen struct{}
 
-func (seen) Save(_ context.Context, name, _ string) (tracker.Clip, error) {
-	return tracker.Clip{Path: name}, nil
+func (seen) Save(_ context.Context, name, _ string) (video.Clip, error) {
+	return video.Clip{Path: name}, nil
 }
 
 // scene is trackers on one ledger, in fake time.

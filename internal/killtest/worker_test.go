@@ -18,6 +18,7 @@ import (
 
 	"r2v-mcp/dashscope"
 	"r2v-mcp/internal/billing"
+	"r2v-mcp/internal/clips"
 	"r2v-mcp/internal/egress"
 	"r2v-mcp/internal/ledger"
 	"r2v-mcp/internal/provider"
@@ -85,7 +86,7 @@ func (w *worker) tracker(log *os.File) (*tracker.Tracker, *video.Catalogue, erro
 	door.Transport = named{door.Transport, w.Name}
 	return &tracker.Tracker{
 		Provider: provider.NewDashScope(client, catalogue), Ledger: ledger.New(w.ledgerOptions()),
-		Saver: tracker.Folder{Dir: w.Videos, Client: door}, PollInterval: w.Pace.Poll, Absence: w.Pace.Absence, CreateTurn: w.Pace.Turn,
+		Saver: clips.Folder{Dir: w.Videos, Client: door}, PollInterval: w.Pace.Poll, Absence: w.Pace.Absence, CreateTurn: w.Pace.Turn,
 		Logger: slog.New(slog.NewTextHandler(log, nil)).With("worker", w.Name),
 	}, catalogue, nil
 }

@@ -26,7 +26,7 @@ func perDay(t *testing.T, l *ledger.Ledger, budget string, zone *time.Location) 
 
 // left is what is left of the day's budget.
 func left(t *testing.T, l *ledger.Ledger, currency string) string {
-	b, err := l.Budget(t.Context(), currency)
+	b, err := l.Budget(t.Context(), "", currency)
 	require.NoError(t, err)
 	require.True(t, b.PerDay.Sub(b.Used).Equal(b.Left) || b.Left.IsZero())
 	return b.Left.String()
@@ -59,15 +59,15 @@ func budgets() map[string]func(t *testing.T, l *ledger.Ledger) {
 			require.Equal(t, "1", left(t, l, "USD"), "before there is any file")
 			task := bought(t, l, order("a", ""), "theirs")
 			require.Equal(t, "0.6", left(t, l, "USD"))
-			_, err := l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Running}, time.Time{})
+			_, _, err := l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Running}, time.Time{})
 			require.NoError(t, err)
 			require.Equal(t, "0.6", left(t, l, "USD"))
-			task, err = l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded, VideoURL: "u", Usage: seconds("2.5")}, time.Time{})
+			task, _, err = l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded, VideoURL: "u", Usage: seconds("2.5")}, time.Time{})
 			require.NoError(t, err)
 			require.Equal(t, "0.25", task.Billed.String())
 			require.Equal(t, "0.75", left(t, l, "USD"), "the bill is below the estimate")
 			more := bought(t, l, order("b", ""), "another")
-			_, err = l.Looked(t.Context(), more.ID, video.Snapshot{Status: video.Succeeded, VideoURL: "u", Usage: seconds("9")}, time.Time{})
+			_, _, err = l.Looked(t.Context(), more.ID, video.Snapshot{Status: video.Succeeded, VideoURL: "u", Usage: seconds("9")}, time.Time{})
 			require.NoError(t, err)
 			require.Equal(t, "0", left(t, l, "USD"), "the bill is above the estimate, and above the budget")
 		},
@@ -75,7 +75,7 @@ func budgets() map[string]func(t *testing.T, l *ledger.Ledger) {
 			l = perDay(t, l, "1", time.UTC)
 			for name, usage := range map[string]*video.Usage{"none": nil, "negative": seconds("-5")} {
 				task := bought(t, l, costing(name, "0.1"), name)
-				task, err := l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded, VideoURL: "u", Usage: usage}, time.Time{})
+				task, _, err := l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded, VideoURL: "u", Usage: usage}, time.Time{})
 				require.NoError(t, err)
 				require.Nil(t, task.Billed, name)
 			}
@@ -86,7 +86,7 @@ func budgets() map[string]func(t *testing.T, l *ledger.Ledger) {
 			for _, end := range []video.Status{video.Failed, video.Canceled} {
 				task := bought(t, l, order(string(end), ""), string(end))
 				require.Equal(t, "0.6", left(t, l, "USD"))
-				_, err := l.Looked(t.Context(), task.ID, video.Snapshot{Status: end}, time.Time{})
+				_, _, err := l.Looked(t.Context(), task.ID, video.Snapshot{Status: end}, time.Time{})
 				require.NoError(t, err)
 				require.Equal(t, "1", left(t, l, "USD"))
 			}
@@ -117,7 +117,7 @@ func budgets() map[string]func(t *testing.T, l *ledger.Ledger) {
 			for _, end := range []video.Snapshot{{Status: video.Failed}, {Status: video.Succeeded, VideoURL: "u", Usage: seconds("1")}} {
 				_, err = l.Bought(t.Context(), finder.ID, string(end.Status), true)
 				require.NoError(t, err)
-				_, err = l.Looked(t.Context(), finder.ID, end, time.Time{})
+				_, _, err = l.Looked(t.Context(), finder.ID, end, time.Time{})
 				require.NoError(t, err)
 				bought(t, l, costing(string(end.Status), "0.1"), string(end.Status))
 				finder, err = l.Task(t.Context(), finder.ID)
@@ -134,7 +134,7 @@ func budgets() map[string]func(t *testing.T, l *ledger.Ledger) {
 			require.NoError(t, err)
 			_, err = l.Bought(t.Context(), task.ID, "theirs", true)
 			require.NoError(t, err)
-			_, err = l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded, Usage: seconds("1")}, time.Time{})
+			_, _, err = l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded, Usage: seconds("1")}, time.Time{})
 			require.NoError(t, err)
 			require.Equal(t, "0.9", left(t, l, "USD"))
 			task, err = l.Disowned(t.Context(), task.ID, "theirs")
@@ -177,7 +177,7 @@ func days() map[string]func(t *testing.T, l *ledger.Ledger) {
 				require.Contains(t, refusal.Message, words)
 			}
 			require.Contains(t, refusal.Advice, "2000-01-02T00:00:00+08:00")
-			b, err := l.Budget(t.Context(), "USD")
+			b, err := l.Budget(t.Context(), "", "USD")
 			require.NoError(t, err)
 			require.True(t, b.ResetsAt.Equal(time.Date(2000, 1, 2, 0, 0, 0, 0, shanghai)))
 			pass(time.Until(b.ResetsAt) - time.Microsecond)
@@ -198,7 +198,7 @@ func days() map[string]func(t *testing.T, l *ledger.Ledger) {
 		},
 		"without a budget nothing is refused, and there is none to tell": func(t *testing.T, l *ledger.Ledger) {
 			bought(t, l, costing("a", "1000000"), "theirs")
-			b, err := l.Budget(t.Context(), "USD")
+			b, err := l.Budget(t.Context(), "", "USD")
 			require.NoError(t, err)
 			require.Nil(t, b)
 		},
@@ -235,14 +235,14 @@ func days() map[string]func(t *testing.T, l *ledger.Ledger) {
 			start := time.Now()
 			bill := func(name, took string) {
 				task := bought(t, l, order(name, name), name)
-				_, err := l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded, VideoURL: "u", Usage: seconds(took)}, time.Time{})
+				_, _, err := l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded, VideoURL: "u", Usage: seconds(took)}, time.Time{})
 				require.NoError(t, err)
 			}
 			bill("a", "3")
 			bill("b", "5")
 			pass(24 * time.Hour)
 			bought(t, l, order("c", ""), "c")
-			_, err = l.Adopt(t.Context(), "made elsewhere", video.Snapshot{Status: video.Running}, time.Time{})
+			_, err = l.Adopt(t.Context(), "", "made elsewhere", video.Snapshot{Status: video.Running}, time.Time{})
 			require.NoError(t, err)
 			days, err = l.Days(t.Context(), start)
 			require.NoError(t, err)

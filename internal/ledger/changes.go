@@ -43,7 +43,7 @@ func (l *Ledger) Bought(ctx context.Context, id, providerTaskID string, found bo
 		if err != nil {
 			return err // an id that cannot be recorded here stays where it is
 		}
-		task, err = l.apply(ctx, tx, id, `UPDATE r2v_task SET provider_task_id = $2, found = $3, submitted_at = $4, status = 'PENDING', failure = '',
+		task, _, err = l.apply(ctx, tx, id, `UPDATE r2v_task SET provider_task_id = $2, found = $3, submitted_at = $4, status = 'PENDING', failure = '',
 			trouble = '', due_at = NULL, version = version + 1 WHERE id = $1 AND provider_task_id IS NULL RETURNING `+columns, providerTaskID, flag(found), micros(time.Now()))
 		if err != nil || task.Estimate == nil {
 			return err
@@ -51,7 +51,7 @@ func (l *Ledger) Bought(ctx context.Context, id, providerTaskID string, found bo
 		// One that was set free has to be held again.
 		_, err = tx.ExecContext(ctx, "UPDATE r2v_task SET reserved = $2 WHERE id = $1 AND reserved = 0 AND status = 'PENDING'", id, held(&task))
 		if err == nil && task.Found && !found { // what was found is now known
-			task, err = l.apply(ctx, tx, id, "UPDATE r2v_task SET found = 0, version = version + 1 WHERE id = $1 AND found = 1 RETURNING "+columns)
+			task, _, err = l.apply(ctx, tx, id, "UPDATE r2v_task SET found = 0, version = version + 1 WHERE id = $1 AND found = 1 RETURNING "+columns)
 		}
 		return err
 	})
@@ -77,9 +77,9 @@ func (l *Ledger) yield(ctx context.Context, tx *sql.Tx, id, providerTaskID strin
 	case err != nil:
 		return err
 	case found || !holder.Found:
-		return fmt.Errorf("%s is task %s, not %s", providerTaskID, holder.ID, id)
+		return fmt.Errorf("%s is another task's, not that of %s", providerTaskID, id) // whose: it may be another person's
 	}
-	_, err = l.apply(ctx, tx, holder.ID, doubtAgain+" WHERE id = $1 AND provider_task_id = $4 AND found = 1 RETURNING "+columns,
+	_, _, err = l.apply(ctx, tx, holder.ID, doubtAgain+" WHERE id = $1 AND provider_task_id = $4 AND found = 1 RETURNING "+columns,
 		disowned(), held(&holder), providerTaskID)
 	return err
 }
@@ -104,10 +104,10 @@ func held(t *video.Task) int64 {
 // concerns the claim that was looked at: one that was set free meanwhile and claimed again is another's.
 func (l *Ledger) NotBought(ctx context.Context, task video.Task, reason *video.Error) (video.Task, error) {
 	if reason.Charged == video.ChargedUnknown {
-		return l.change(ctx, task.ID, `UPDATE r2v_task SET status = 'UNKNOWN', failure = $2, due_at = NULL, version = version + 1
+		return l.become(ctx, task.ID, `UPDATE r2v_task SET status = 'UNKNOWN', failure = $2, due_at = NULL, version = version + 1
 			WHERE id = $1 AND created_at = $3 AND `+unbought+` RETURNING `+columns, pack(&reason.Failure), micros(task.CreatedAt))
 	}
-	return l.change(ctx, task.ID, `UPDATE r2v_task SET status = 'FAILED', failure = $2, reserved = 0, due_at = NULL, version = version + 1
+	return l.become(ctx, task.ID, `UPDATE r2v_task SET status = 'FAILED', failure = $2, reserved = 0, due_at = NULL, version = version + 1
 		WHERE id = $1 AND created_at = $3 AND `+unbought+` RETURNING `+columns, pack(&reason.Failure), micros(task.CreatedAt))
 }
 
@@ -121,11 +121,12 @@ func (l *Ledger) Interrupted(ctx context.Context) (int64, error) {
 
 // Looked records what the provider said of a task that is open; what it is silent about stays as it was known. A bill replaces
 // what was held for it, a failure sets it free. A success stays one, whatever an older view of it says. A clip that is to be
-// saved is due at next; the zero time is never.
-func (l *Ledger) Looked(ctx context.Context, id string, s video.Snapshot, next time.Time) (video.Task, error) {
+// saved is due at next; the zero time is never. It reports whether this call has ended the task: of all calls of all processes
+// one does, that after which the provider is asked no more. A success ends with its link, by when its bill is known.
+func (l *Ledger) Looked(ctx context.Context, id string, s video.Snapshot, next time.Time) (task video.Task, ended bool, err error) {
 	before, err := l.Task(ctx, id)
 	if err != nil {
-		return video.Task{}, err
+		return video.Task{}, false, err
 	}
 	var billed string
 	reserved := int64(-1) // as it is
@@ -140,7 +141,7 @@ func (l *Ledger) Looked(ctx context.Context, id string, s video.Snapshot, next t
 		bill := billing.Cost(s.Usage.Duration, before.Estimate.PerSecond)
 		billed, reserved = bill.String(), nanos(bill)
 	}
-	return l.change(ctx, id, `UPDATE r2v_task SET status = CASE WHEN status = 'SUCCEEDED' THEN status ELSE CAST($2 AS TEXT) END, looked_at = $3, trouble = '',
+	task, changed, err := l.change(ctx, id, `UPDATE r2v_task SET status = CASE WHEN status = 'SUCCEEDED' THEN status ELSE CAST($2 AS TEXT) END, looked_at = $3, trouble = '',
 		submitted_at = CASE WHEN CAST($4 AS BIGINT) > 0 THEN CAST($4 AS BIGINT) ELSE submitted_at END,
 		scheduled_at = CASE WHEN CAST($5 AS BIGINT) > 0 THEN CAST($5 AS BIGINT) ELSE scheduled_at END,
 		ended_at     = CASE WHEN CAST($6 AS BIGINT) > 0 THEN CAST($6 AS BIGINT) ELSE ended_at END,
@@ -152,11 +153,12 @@ func (l *Ledger) Looked(ctx context.Context, id string, s video.Snapshot, next t
 		due_at = $12, version = version + 1 WHERE id = $1 AND `+followed+` RETURNING `+columns,
 		s.Status, micros(time.Now()), micros(s.SubmittedAt), micros(s.ScheduledAt), micros(s.EndedAt), s.VideoURL, pack(s.Usage), pack(s.Failure),
 		billed, reserved, due(next))
+	return task, changed && !task.Status.Open() && !task.Linkless(), err // it was open or without a link: the statement applies to no other
 }
 
 // Relinked records a newer link to a clip that is not saved yet.
 func (l *Ledger) Relinked(ctx context.Context, id, videoURL string) (video.Task, error) {
-	return l.change(ctx, id, `UPDATE r2v_task SET video_url = $2, version = version + 1 WHERE id = $1 AND `+unsaved+` RETURNING `+columns, storable(videoURL))
+	return l.become(ctx, id, `UPDATE r2v_task SET video_url = $2, version = version + 1 WHERE id = $1 AND `+unsaved+` RETURNING `+columns, storable(videoURL))
 }
 
 // Saved records where the clip of a finished task is, and what is wrong with it; without a path it could not be saved, and is
@@ -166,7 +168,7 @@ func (l *Ledger) Saved(ctx context.Context, id, path string, failure error, next
 	if failure != nil {
 		words = failure.Error()
 	}
-	return l.change(ctx, id, `UPDATE r2v_task SET saved_to = $2, save_error = $3, due_at = $4, version = version + 1
+	return l.become(ctx, id, `UPDATE r2v_task SET saved_to = $2, save_error = $3, due_at = $4, version = version + 1
 		WHERE id = $1 AND `+unsaved+` RETURNING `+columns, storable(path), storable(words), due(next))
 }
 
@@ -176,7 +178,7 @@ func (l *Ledger) Disowned(ctx context.Context, id, providerTaskID string) (video
 	if err != nil {
 		return video.Task{}, err
 	}
-	return l.change(ctx, id, doubtAgain+" WHERE id = $1 AND provider_task_id = $4 AND found = 1 AND "+followed+" RETURNING "+columns,
+	return l.become(ctx, id, doubtAgain+" WHERE id = $1 AND provider_task_id = $4 AND found = 1 AND "+followed+" RETURNING "+columns,
 		disowned(), held(&before), providerTaskID)
 }
 
@@ -190,8 +192,9 @@ func (l *Ledger) Troubled(ctx context.Context, id string, trouble *video.Failure
 	return err
 }
 
-// Adopt records a task that was made elsewhere, once, and returns it under an id of ours.
-func (l *Ledger) Adopt(ctx context.Context, providerTaskID string, s video.Snapshot, next time.Time) (video.Task, error) {
+// Adopt records a task that was made elsewhere, once, as its owner's, and returns it under an id of ours. It returns ErrNotFound
+// when it is another's already.
+func (l *Ledger) Adopt(ctx context.Context, owner, providerTaskID string, s video.Snapshot, next time.Time) (video.Task, error) {
 	db, err := l.database(ctx)
 	if err != nil {
 		return video.Task{}, err
@@ -203,12 +206,12 @@ func (l *Ledger) Adopt(ctx context.Context, providerTaskID string, s video.Snaps
 	task, err := scan(db.QueryRowContext(ctx, `INSERT INTO r2v_task (id, owner, idempotency_key, fingerprint, upstream, account, provider_task_id, found, model,
 		request, status, estimate_low, estimate_high, per_second, currency, billed, reserved, created_at, submitted_at, scheduled_at, ended_at,
 		looked_at, video_url, usage, failure, trouble, saved_to, save_error, due_at, version)
-		VALUES ($1, '', $2, '', $3, $4, $5, 0, '', '', $6, '', '', '', '', '', 0, $7, $8, $9, $10, $7, $11, $12, $13, '', '', '', $14, 1)
+		VALUES ($1, $15, $2, '', $3, $4, $5, 0, '', '', $6, '', '', '', '', '', 0, $7, $8, $9, $10, $7, $11, $12, $13, '', '', '', $14, 1)
 		ON CONFLICT DO NOTHING RETURNING `+columns,
 		newID(), "adopted-"+strings.TrimPrefix(newID(), IDPrefix), l.Upstream, l.Account, providerTaskID, s.Status, micros(now), micros(s.SubmittedAt), micros(s.ScheduledAt),
-		micros(s.EndedAt), storable(s.VideoURL), pack(s.Usage), pack(s.Failure), due(next)))
+		micros(s.EndedAt), storable(s.VideoURL), pack(s.Usage), pack(s.Failure), due(next), owner))
 	if errors.Is(err, ErrNotFound) {
-		return l.Task(ctx, providerTaskID)
+		return l.TaskOf(ctx, owner, providerTaskID)
 	}
 	return task, l.explain(err)
 }
@@ -219,24 +222,32 @@ type queryer interface {
 }
 
 // apply makes a change and returns the task afterwards, changed or not.
-func (l *Ledger) apply(ctx context.Context, q queryer, id, change string, args ...any) (video.Task, error) {
-	task, err := scan(q.QueryRowContext(ctx, change, append([]any{id}, args...)...))
+func (l *Ledger) apply(ctx context.Context, q queryer, id, change string, args ...any) (task video.Task, changed bool, err error) {
+	task, err = scan(q.QueryRowContext(ctx, change, append([]any{id}, args...)...))
 	if errors.Is(err, ErrNotFound) {
-		return scan(q.QueryRowContext(ctx, "SELECT "+columns+" FROM r2v_task WHERE id = $1", id))
+		task, err = scan(q.QueryRowContext(ctx, "SELECT "+columns+" FROM r2v_task WHERE id = $1", id))
+		return task, false, err
 	}
 	if err == nil {
 		l.watch.wake(id)
 	}
-	return task, err
+	return task, err == nil, err
 }
 
-func (l *Ledger) change(ctx context.Context, id, change string, args ...any) (video.Task, error) {
+// change makes a change and returns the task afterwards, and whether this was what changed it.
+func (l *Ledger) change(ctx context.Context, id, change string, args ...any) (task video.Task, changed bool, err error) {
 	db, err := l.existing(ctx)
 	if err != nil {
-		return video.Task{}, err
+		return video.Task{}, false, err
 	}
-	task, err := l.apply(ctx, db, id, change, args...)
-	return task, l.explain(err)
+	task, changed, err = l.apply(ctx, db, id, change, args...)
+	return task, changed, l.explain(err)
+}
+
+// become makes a change and returns the task afterwards, whoever has changed it.
+func (l *Ledger) become(ctx context.Context, id, change string, args ...any) (video.Task, error) {
+	task, _, err := l.change(ctx, id, change, args...)
+	return task, err
 }
 
 // changeMany makes a change of all tasks of this upstream, and tells how many it applied to.

@@ -41,7 +41,7 @@ func purchases() map[string]func(t *testing.T, l *ledger.Ledger) {
 			require.NoError(t, err)
 			_, err = l.Bought(t.Context(), task.ID, "found", true)
 			require.NoError(t, err)
-			_, err = l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Failed}, time.Time{})
+			_, _, err = l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Failed}, time.Time{})
 			require.NoError(t, err)
 			task, err = l.Bought(t.Context(), task.ID, "answered", false)
 			require.NoError(t, err)
@@ -74,7 +74,7 @@ func purchases() map[string]func(t *testing.T, l *ledger.Ledger) {
 			task, err := l.Bought(t.Context(), task.ID, "theirs", true)
 			require.NoError(t, err)
 			require.Equal(t, video.ChargedUnknown, task.Charged(), "it may be another one's")
-			_, err = l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Running}, time.Time{})
+			_, _, err = l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Running}, time.Time{})
 			require.NoError(t, err)
 			task, err = l.Bought(t.Context(), task.ID, "theirs", false)
 			require.NoError(t, err)
@@ -86,7 +86,8 @@ func purchases() map[string]func(t *testing.T, l *ledger.Ledger) {
 			answered := bought(t, l, order("answered", ""), "theirs")
 			finder := inDoubt(t, l, "finder")
 			_, err := l.Bought(t.Context(), finder.ID, "theirs", true)
-			require.ErrorContains(t, err, answered.ID)
+			require.ErrorContains(t, err, "theirs is another task's")
+			require.NotContains(t, err.Error(), answered.ID, "it may be another person's")
 			now, err := l.Task(t.Context(), finder.ID)
 			require.NoError(t, err)
 			require.Equal(t, finder, now)
@@ -94,7 +95,7 @@ func purchases() map[string]func(t *testing.T, l *ledger.Ledger) {
 		"an adopted task gives way to its purchase, however that learns of it": func(t *testing.T, l *ledger.Ledger) {
 			for _, found := range []bool{true, false} {
 				id := map[bool]string{true: "found", false: "answered"}[found]
-				adopted, err := l.Adopt(t.Context(), id, video.Snapshot{Status: video.Running}, time.Time{})
+				adopted, err := l.Adopt(t.Context(), "", id, video.Snapshot{Status: video.Running}, time.Time{})
 				require.NoError(t, err)
 				buyer := inDoubt(t, l, id)
 				_, err = l.Bought(t.Context(), buyer.ID, id, found)
@@ -109,7 +110,7 @@ func purchases() map[string]func(t *testing.T, l *ledger.Ledger) {
 		},
 		"an id that cannot be recorded stays where it is": func(t *testing.T, l *ledger.Ledger) {
 			buyer := bought(t, l, order("buyer", ""), "its own")
-			adopted, err := l.Adopt(t.Context(), "adopted", video.Snapshot{Status: video.Running}, time.Time{})
+			adopted, err := l.Adopt(t.Context(), "", "adopted", video.Snapshot{Status: video.Running}, time.Time{})
 			require.NoError(t, err)
 			finder := inDoubt(t, l, "finder")
 			finder, err = l.Bought(t.Context(), finder.ID, "found", true)
@@ -154,7 +155,7 @@ func findings() map[string]func(t *testing.T, l *ledger.Ledger) {
 			require.Equal(t, video.Unknown, finder.Status)
 			require.Empty(t, finder.ProviderTaskID)
 			require.Equal(t, "Disowned", finder.Failure.Code)
-			_, err = l.Adopt(t.Context(), "found", video.Snapshot{Status: video.Running}, time.Time{})
+			_, err = l.Adopt(t.Context(), "", "found", video.Snapshot{Status: video.Running}, time.Time{})
 			require.NoError(t, err)
 		},
 	}
@@ -165,7 +166,7 @@ func races() map[string]func(t *testing.T, l *ledger.Ledger) {
 	return map[string]func(t *testing.T, l *ledger.Ledger){
 		"a task is adopted whatever keys have been used": func(t *testing.T, l *ledger.Ledger) {
 			bought(t, l, order("a", "adopted-theirs"), "another")
-			task, err := l.Adopt(t.Context(), "theirs", video.Snapshot{Status: video.Running, VideoURL: "u"}, time.Time{})
+			task, err := l.Adopt(t.Context(), "", "theirs", video.Snapshot{Status: video.Running, VideoURL: "u"}, time.Time{})
 			require.NoError(t, err)
 			require.Equal(t, "theirs", task.ProviderTaskID)
 			require.Nil(t, task.Estimate)
@@ -208,9 +209,9 @@ func saves() map[string]func(t *testing.T, l *ledger.Ledger) {
 			task := bought(t, l, order("a", ""), "theirs")
 			at := time.Now().Add(-time.Minute)
 			full := video.Snapshot{Status: video.Succeeded, SubmittedAt: at, ScheduledAt: at.Add(time.Second), EndedAt: at.Add(2 * time.Second), Usage: seconds("3")}
-			before, err := l.Looked(t.Context(), task.ID, full, time.Time{})
+			before, _, err := l.Looked(t.Context(), task.ID, full, time.Time{})
 			require.NoError(t, err)
-			now, err := l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded, VideoURL: "u"}, time.Time{})
+			now, _, err := l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded, VideoURL: "u"}, time.Time{})
 			require.NoError(t, err)
 			before.VideoURL = "u"
 			require.Equal(t, before, now)
@@ -218,10 +219,10 @@ func saves() map[string]func(t *testing.T, l *ledger.Ledger) {
 		"a success stays one, whatever an older view says": func(t *testing.T, l *ledger.Ledger) {
 			l = perDay(t, l, "1", time.UTC)
 			task := bought(t, l, order("a", ""), "theirs")
-			_, err := l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded, Usage: seconds("2")}, time.Now())
+			_, _, err := l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded, Usage: seconds("2")}, time.Now())
 			require.NoError(t, err)
 			for _, older := range []video.Status{video.Pending, video.Running, video.Failed, video.Canceled, video.Unknown} {
-				task, err = l.Looked(t.Context(), task.ID, video.Snapshot{Status: older, Failure: &video.Failure{Code: "Late"}}, time.Time{})
+				task, _, err = l.Looked(t.Context(), task.ID, video.Snapshot{Status: older, Failure: &video.Failure{Code: "Late"}}, time.Time{})
 				require.NoError(t, err)
 				require.Equal(t, video.Succeeded, task.Status)
 				require.Nil(t, task.Failure)
@@ -236,7 +237,7 @@ func saves() map[string]func(t *testing.T, l *ledger.Ledger) {
 			same, err := l.Relinked(t.Context(), task.ID, "early")
 			require.NoError(t, err)
 			require.Equal(t, task, same)
-			_, err = l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded, VideoURL: "old"}, time.Time{})
+			_, _, err = l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded, VideoURL: "old"}, time.Time{})
 			require.NoError(t, err)
 			task, err = l.Relinked(t.Context(), task.ID, "new")
 			require.NoError(t, err)
@@ -249,7 +250,7 @@ func saves() map[string]func(t *testing.T, l *ledger.Ledger) {
 		},
 		"a save that failed is tried again, and forgotten when it succeeds": func(t *testing.T, l *ledger.Ledger) {
 			task := bought(t, l, order("a", ""), "theirs")
-			_, err := l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded, VideoURL: "u"}, time.Now())
+			_, _, err := l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded, VideoURL: "u"}, time.Now())
 			require.NoError(t, err)
 			task, err = l.Saved(t.Context(), task.ID, "", errors.New("the disk is full"), time.Now().Add(time.Minute))
 			require.NoError(t, err)
@@ -269,7 +270,7 @@ func saves() map[string]func(t *testing.T, l *ledger.Ledger) {
 		"who saves nothing leaves clips to those who do, and what failed is due again on demand": func(t *testing.T, l *ledger.Ledger) {
 			made := func(id, link string) string {
 				task := bought(t, l, order(id, ""), id)
-				_, err := l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded, VideoURL: link, EndedAt: time.Now()}, time.Now())
+				_, _, err := l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded, VideoURL: link, EndedAt: time.Now()}, time.Now())
 				require.NoError(t, err)
 				return task.ID
 			}
@@ -298,7 +299,7 @@ func tellings() map[string]func(t *testing.T, l *ledger.Ledger) {
 		"a trouble is told with the task, or with all that are open, until it is over": func(t *testing.T, l *ledger.Ledger) {
 			one, two := bought(t, l, order("1", ""), "1"), bought(t, l, order("2", ""), "2")
 			ended := bought(t, l, order("3", ""), "3")
-			_, err := l.Looked(t.Context(), ended.ID, video.Snapshot{Status: video.Failed}, time.Time{})
+			_, _, err := l.Looked(t.Context(), ended.ID, video.Snapshot{Status: video.Failed}, time.Time{})
 			require.NoError(t, err)
 			codes := func() (all [3]string) {
 				for i, id := range []string{one.ID, two.ID, ended.ID} {
@@ -314,7 +315,7 @@ func tellings() map[string]func(t *testing.T, l *ledger.Ledger) {
 			require.Equal(t, [3]string{"A", "", ""}, codes())
 			require.NoError(t, l.Troubled(t.Context(), "", &video.Failure{Code: "B"}))
 			require.Equal(t, [3]string{"B", "B", ""}, codes())
-			_, err = l.Looked(t.Context(), one.ID, video.Snapshot{Status: video.Running}, time.Time{})
+			_, _, err = l.Looked(t.Context(), one.ID, video.Snapshot{Status: video.Running}, time.Time{})
 			require.NoError(t, err)
 			require.Equal(t, [3]string{"", "B", ""}, codes())
 			require.NoError(t, l.Troubled(t.Context(), "", nil))
@@ -326,7 +327,7 @@ func tellings() map[string]func(t *testing.T, l *ledger.Ledger) {
 			require.ErrorIs(t, err, ledger.ErrNotFound)
 			task := bought(t, l, order("a", ""), "theirs")
 			require.NoError(t, l.Troubled(t.Context(), task.ID, &video.Failure{Message: bad}))
-			_, err = l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded, VideoURL: bad, Failure: &video.Failure{Message: bad}}, time.Time{})
+			_, _, err = l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded, VideoURL: bad, Failure: &video.Failure{Message: bad}}, time.Time{})
 			require.NoError(t, err)
 			_, err = l.Relinked(t.Context(), task.ID, bad)
 			require.NoError(t, err)

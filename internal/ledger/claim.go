@@ -91,7 +91,7 @@ func refused(t *video.Task) bool { return t.Status == video.Failed && t.Provider
 func (l *Ledger) doubtful(ctx context.Context, tx *sql.Tx, o video.Order) error {
 	now := time.Now()
 	found, err := scan(tx.QueryRowContext(ctx, "SELECT "+columns+" FROM r2v_task WHERE owner = $1 AND fingerprint = $2 AND created_at > $3 AND ("+
-		"status = 'UNKNOWN' OR found = 1 AND status IN ('PENDING', 'RUNNING') OR status = 'PENDING' AND provider_task_id IS NULL AND created_at < $4) LIMIT 1",
+		"status = 'UNKNOWN' OR found = 1 AND status IN ('PENDING', 'RUNNING') OR status = 'PENDING' AND provider_task_id IS NULL AND created_at < $4) ORDER BY created_at LIMIT 1",
 		o.Owner, o.Fingerprint, micros(now.Add(-video.Lifetime)), micros(now.Add(-unanswered))))
 	switch {
 	case errors.Is(err, ErrNotFound):

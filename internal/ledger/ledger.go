@@ -43,10 +43,11 @@ type Options struct {
 	// Upstream names the service that this process buys from: a task is followed by those who reach the one it was bought from.
 	Upstream string
 	// Account tells the accounts of one service apart: only its own can tell that a task is not there.
-	Account      string
-	Window       time.Duration    // within it, equal requests without a key count as one
-	BudgetPerDay *decimal.Decimal // nil for none
-	Zone         *time.Location   // where the budget's days begin; nil for the system's
+	Account         string
+	Window          time.Duration    // within it, equal requests without a key count as one
+	BudgetPerDay    *decimal.Decimal // of all people together, nil for none
+	BudgetPerPerson *decimal.Decimal // what of a day one person may spend, nil for no limit but BudgetPerDay
+	Zone            *time.Location   // where the budget's days begin; nil for the system's
 	// Lease is how long a purchase may go without a sign of life before another process takes it for interrupted; 0 is 30 s.
 	Lease time.Duration
 }
@@ -91,7 +92,31 @@ func (l *Ledger) Close() error {
 	return err
 }
 
-// Task finds a task by our id or by its provider's.
+// Ready returns nil when the ledger can be used; before the first task it need not be there.
+func (l *Ledger) Ready(ctx context.Context) error {
+	db, err := l.existing(ctx)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var version int
+	return l.explain(db.QueryRowContext(ctx, "SELECT version FROM r2v_ledger").Scan(&version))
+}
+
+// TaskOf finds a task of one person by our id, by its provider's or by an id that was given out for it earlier. Another's task
+// is ErrNotFound, as is one that does not exist.
+func (l *Ledger) TaskOf(ctx context.Context, owner, id string) (video.Task, error) {
+	// The owner is no condition of the query: it might then be answered by reading all that a person has.
+	task, err := l.Task(ctx, id)
+	if err == nil && task.Owner != owner {
+		return video.Task{}, ErrNotFound
+	}
+	return task, err
+}
+
+// Task finds a task by our id or by its provider's, whoever's it is. What a person asks for is found by [Ledger.TaskOf].
 func (l *Ledger) Task(ctx context.Context, id string) (video.Task, error) {
 	if id != storable(id) {
 		return video.Task{}, ErrNotFound // PostgreSQL would not even look for it

@@ -29,7 +29,7 @@ type opener func(t *testing.T, o ledger.Options) *ledger.Ledger
 // behave is what every ledger must do, whatever it is kept in. Every rule has a ledger and a clock of its own.
 func behave(t *testing.T, open opener) {
 	for _, tests := range []map[string]func(t *testing.T, l *ledger.Ledger){
-		claims(), repeats(), doubts(), changes(), budgets(), days(), work(), shifts(), duties(), purchases(), findings(), races(), saves(), tellings(), lists(), watches(), uploads(),
+		claims(), repeats(), doubts(), changes(), budgets(), days(), work(), shifts(), duties(), purchases(), findings(), races(), saves(), tellings(), lists(), watches(), uploads(), owners(), apart(), ends(), shares(),
 	} {
 		for name, test := range tests {
 			t.Run(name, func(t *testing.T) {
@@ -83,6 +83,9 @@ func order(prompt, key string) video.Order {
 	return video.Order{Request: video.Request{Model: "wan2.7-r2v", Prompt: prompt}, Estimate: cost, Fingerprint: prompt, IdempotencyKey: key}
 }
 
+// seen is a look of which it does not matter whether it has ended the task.
+func seen(task video.Task, _ bool, err error) (video.Task, error) { return task, err }
+
 // claims is who may buy.
 func claims() map[string]func(t *testing.T, l *ledger.Ledger) {
 	return map[string]func(t *testing.T, l *ledger.Ledger){
@@ -119,7 +122,7 @@ func repeats() map[string]func(t *testing.T, l *ledger.Ledger) {
 			require.True(t, claimed)
 			_, err = l.Bought(t.Context(), first.ID, "theirs", false)
 			require.NoError(t, err)
-			_, err = l.Looked(t.Context(), first.ID, video.Snapshot{Status: video.Succeeded}, time.Time{})
+			_, _, err = l.Looked(t.Context(), first.ID, video.Snapshot{Status: video.Succeeded}, time.Time{})
 			require.NoError(t, err)
 			time.Sleep(window - time.Second)
 			again, claimed, err := l.Claim(t.Context(), order("a", ""))
@@ -137,7 +140,7 @@ func repeats() map[string]func(t *testing.T, l *ledger.Ledger) {
 				require.NoError(t, err)
 				_, err = l.Bought(t.Context(), task.ID, string(end), false)
 				require.NoError(t, err)
-				_, err = l.Looked(t.Context(), task.ID, video.Snapshot{Status: end}, time.Time{})
+				_, _, err = l.Looked(t.Context(), task.ID, video.Snapshot{Status: end}, time.Time{})
 				require.NoError(t, err)
 				_, claimed, err := l.Claim(t.Context(), order("a", ""))
 				require.NoError(t, err)
@@ -197,6 +200,7 @@ func doubts() map[string]func(t *testing.T, l *ledger.Ledger) {
 			task, _, err := l.Claim(t.Context(), order("p", "a"))
 			require.NoError(t, err)
 			require.Equal(t, video.ChargedUnknown, task.Charged(), "nobody has answered yet")
+			pass(time.Microsecond)
 			_, claimed, err := l.Claim(t.Context(), order("p", "b"))
 			require.NoError(t, err)
 			require.True(t, claimed, "two keys at once are two clips")
@@ -215,9 +219,9 @@ func changes() map[string]func(t *testing.T, l *ledger.Ledger) {
 			require.NoError(t, err)
 			_, err = l.Bought(t.Context(), task.ID, "theirs", false)
 			require.NoError(t, err)
-			_, err = l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded}, time.Time{})
+			_, _, err = l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded}, time.Time{})
 			require.NoError(t, err)
-			task, err = l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded, VideoURL: "https://media.example/a.mp4"}, time.Time{})
+			task, _, err = l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded, VideoURL: "https://media.example/a.mp4"}, time.Time{})
 			require.NoError(t, err)
 			require.Equal(t, "https://media.example/a.mp4", task.VideoURL)
 		},
@@ -269,9 +273,9 @@ func changes() map[string]func(t *testing.T, l *ledger.Ledger) {
 			require.ErrorIs(t, err, ledger.ErrNotFound)
 		},
 		"a task made elsewhere is adopted once": func(t *testing.T, l *ledger.Ledger) {
-			first, err := l.Adopt(t.Context(), "theirs", video.Snapshot{Status: video.Running}, time.Time{})
+			first, err := l.Adopt(t.Context(), "", "theirs", video.Snapshot{Status: video.Running}, time.Time{})
 			require.NoError(t, err)
-			again, err := l.Adopt(t.Context(), "theirs", video.Snapshot{Status: video.Succeeded}, time.Time{})
+			again, err := l.Adopt(t.Context(), "", "theirs", video.Snapshot{Status: video.Succeeded}, time.Time{})
 			require.NoError(t, err)
 			require.Equal(t, first, again)
 		},
@@ -293,17 +297,17 @@ func changes() map[string]func(t *testing.T, l *ledger.Ledger) {
 				require.NoError(t, err)
 				require.Equal(t, task, got)
 			}
-			same(l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Running}, time.Time{}))
+			same(seen(l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Running}, time.Time{})))
 			same(l.Saved(t.Context(), task.ID, "a.mp4", nil, time.Time{}))
 			task, err = l.Bought(t.Context(), task.ID, "theirs", false)
 			require.NoError(t, err)
 			_, err = l.Bought(t.Context(), task.ID, "another", false)
 			require.ErrorContains(t, err, "theirs")
 			same(l.NotBought(t.Context(), task, &video.Error{}))
-			task, err = l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded, VideoURL: "https://media.example/a.mp4"}, time.Time{})
+			task, _, err = l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded, VideoURL: "https://media.example/a.mp4"}, time.Time{})
 			require.NoError(t, err)
 			require.False(t, task.SubmittedAt.IsZero(), "what is known is kept where the provider is silent")
-			same(l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Failed}, time.Time{}))
+			same(seen(l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Failed}, time.Time{})))
 			task, err = l.Saved(t.Context(), task.ID, "a.mp4", nil, time.Time{})
 			require.NoError(t, err)
 			same(l.Saved(t.Context(), task.ID, "", errors.New("late"), time.Time{}))

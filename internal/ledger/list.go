@@ -16,8 +16,9 @@ import (
 // ErrCursor says that a cursor was not made by [Ledger.List].
 var ErrCursor = errors.New("it is no cursor that a list has returned")
 
-// List returns a page of tasks, newest first, and the cursor of the next page, empty on the last. It returns ErrCursor for a
-// cursor that no page has given out.
+// List returns a page of the tasks of one person, or of everyone, newest first, and the cursor of the next page, empty on the
+// last. A cursor says where a page has ended and opens nothing: with another's, the page has the asker's own tasks. It returns
+// ErrCursor for a cursor that no page has given out.
 func (l *Ledger) List(ctx context.Context, f video.Filter) (tasks []video.Task, next string, err error) {
 	const end = int64(1) << 62                    // later than any task
 	f.Limit = min(max(f.Limit, 1), math.MaxInt32) // one more is asked for
@@ -27,8 +28,11 @@ func (l *Ledger) List(ctx context.Context, f video.Filter) (tasks []video.Task, 
 			return nil, "", err
 		}
 	}
-	tasks, err = l.some(ctx, "SELECT "+columns+" FROM r2v_task WHERE ($1 = '' OR status = $1) AND (created_at < $2 OR created_at = $2 AND id < $3)"+
-		" ORDER BY created_at DESC, id DESC LIMIT $4", f.Status, before, id, f.Limit+1)
+	query, args := listed, []any{f.Status, before, id, f.Limit + 1, f.Owner}
+	if f.Everyone {
+		query, args = listedAll, args[:4]
+	}
+	tasks, err = l.some(ctx, query, args...)
 	if err != nil || len(tasks) <= f.Limit {
 		return tasks, "", err
 	}
@@ -37,9 +41,17 @@ func (l *Ledger) List(ctx context.Context, f video.Filter) (tasks []video.Task, 
 	return tasks, writeCursor(micros(last.CreatedAt), last.ID), nil
 }
 
-// Count returns how many tasks of a status there are, with an empty one how many in all.
-func (l *Ledger) Count(ctx context.Context, status video.Status) (n int, err error) {
-	err = l.each(ctx, func(rows *sql.Rows) error { return rows.Scan(&n) }, "SELECT count(*) FROM r2v_task WHERE ($1 = '' OR status = $1)", status)
+const (
+	listedAll   = "SELECT " + columns + " FROM r2v_task WHERE " + page
+	listed      = "SELECT " + columns + " FROM r2v_task WHERE owner = $5 AND " + page
+	page        = "($1 = '' OR status = $1) AND created_at <= $2 AND (created_at < $2 OR id < $3)" + newestFirst
+	newestFirst = " ORDER BY created_at DESC, id DESC LIMIT $4"
+)
+
+// Count returns how many tasks a filter lets through, on all of its pages.
+func (l *Ledger) Count(ctx context.Context, f video.Filter) (n int, err error) {
+	err = l.each(ctx, func(rows *sql.Rows) error { return rows.Scan(&n) },
+		"SELECT count(*) FROM r2v_task WHERE ($1 = '' OR status = $1) AND ($2 = 1 OR owner = $3)", f.Status, flag(f.Everyone), f.Owner)
 	return n, err
 }
 

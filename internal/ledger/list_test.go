@@ -74,7 +74,7 @@ func lists() map[string]func(t *testing.T, l *ledger.Ledger) {
 		},
 		"all are counted, or those of a status": func(t *testing.T, l *ledger.Ledger) {
 			count := func(status video.Status, want int) {
-				n, err := l.Count(t.Context(), status)
+				n, err := l.Count(t.Context(), video.Filter{Status: status})
 				require.NoError(t, err)
 				require.Equal(t, want, n, status)
 			}

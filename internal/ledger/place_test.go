@@ -26,7 +26,7 @@ func TestProcessesInTwoTimeZonesShareADaysBudget(t *testing.T) {
 					bought++
 				}
 			}
-			b, err := l.Budget(t.Context(), "USD")
+			b, err := l.Budget(t.Context(), "", "USD")
 			require.NoError(t, err)
 			require.Equal(t, "0.2", b.Left.String(), zone)
 			require.NoError(t, l.Close())

@@ -21,8 +21,12 @@ func TestWhatIsAskedAllTheTimeUsesAnIndex(t *testing.T) {
 		"in doubt": inDoubt,
 		"due":      "SELECT min(due_at) FROM r2v_task WHERE " + doable,
 		"budget":   reserved,
+
+		"budget of one": reservedBy,
+		"list of one":   listed,
+		"list of all":   listedAll,
 	} {
-		rows, err := l.db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, 1, 2, 3)
+		rows, err := l.db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, 1, 2, 3, 4, 5)
 		require.NoError(t, err)
 		var plan []string
 		for rows.Next() {
@@ -33,6 +37,12 @@ func TestWhatIsAskedAllTheTimeUsesAnIndex(t *testing.T) {
 		}
 		require.NoError(t, rows.Err())
 		require.NotContains(t, strings.Join(plan, "; "), "SCAN r2v_task", name)
+		if strings.HasPrefix(name, "list") {
+			require.NotContains(t, strings.Join(plan, "; "), "TEMP B-TREE", name)
+		}
+		if strings.HasSuffix(name, "of one") {
+			require.Contains(t, strings.Join(plan, "; "), "r2v_task_owner (owner=? AND created_at", name)
+		}
 	}
 }
 

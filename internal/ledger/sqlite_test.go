@@ -64,7 +64,7 @@ func TestReadingMakesNoFile(t *testing.T) {
 		"Days":        last(l.Days(ctx, time.Now())),
 		"Known":       last(l.Known(ctx, []string{"theirs"})),
 		"Interrupted": last(l.Interrupted(ctx)),
-		"Budget":      last(l.Budget(ctx, "USD")),
+		"Budget":      last(l.Budget(ctx, "", "USD")),
 	} {
 		require.NoError(t, err, name)
 	}
@@ -173,7 +173,7 @@ func TestANewerLedgerIsRefusedByName(t *testing.T) {
 	var version, tasks int
 	require.NoError(t, db.QueryRowContext(t.Context(), "SELECT version, (SELECT count(*) FROM r2v_task) FROM r2v_ledger").Scan(&version, &tasks))
 	require.Equal(t, []int{99, 50}, []int{version, tasks})
-	execute(t, db, "UPDATE r2v_ledger SET version = 2")
+	execute(t, db, "UPDATE r2v_ledger SET version = 3")
 	bought(t, l, order("as usual again", ""), "theirs")
 }
 

@@ -48,7 +48,7 @@ func second[T, U any](_ T, _ U, err error) error { return err }
 
 func looked(s video.Snapshot) func(t *testing.T, l *ledger.Ledger, task subject) error {
 	return func(t *testing.T, l *ledger.Ledger, task subject) error {
-		return last(l.Looked(t.Context(), task.id, s, time.Time{}))
+		return last(seen(l.Looked(t.Context(), task.id, s, time.Time{})))
 	}
 }
 
@@ -194,7 +194,7 @@ func writeMoney(t *testing.T, l *ledger.Ledger, out *strings.Builder) {
 		s := drive(t, l, state, "money"+strconv.Itoa(i))
 		task, err := l.Task(t.Context(), s.id)
 		require.NoError(t, err)
-		b, err := l.Budget(t.Context(), s.order.Estimate.Currency)
+		b, err := l.Budget(t.Context(), "", s.order.Estimate.Currency)
 		require.NoError(t, err)
 		held := b.Used.String()
 		switch held {

@@ -70,6 +70,20 @@ func (w *watch) wake(id string) {
 	}
 }
 
+// gone is the version of a task that is not there any more.
+const gone = -1
+
+// absent returns the tasks of which no version was seen.
+func absent(ids []any, versions map[string]int64) []string {
+	var missing []string
+	for _, id := range ids {
+		if id, ok := id.(string); ok && versions[id] == 0 {
+			missing = append(missing, id)
+		}
+	}
+	return missing
+}
+
 func (w *watch) tasks() []any {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -94,8 +108,7 @@ func (l *Ledger) glimpses(ctx context.Context) {
 		now := map[string]int64{} // what nobody waits for any more is left out
 		const most = 500          // parameters of one statement
 		for ids := range slices.Chunk(l.watch.tasks(), most) {
-			// A look that fails is made up for by the next one.
-			_ = l.each(ctx, func(rows *sql.Rows) error {
+			err := l.each(ctx, func(rows *sql.Rows) error {
 				var id string
 				var version int64
 				err := rows.Scan(&id, &version)
@@ -105,6 +118,15 @@ func (l *Ledger) glimpses(ctx context.Context) {
 				}
 				return err
 			}, "SELECT id, version FROM r2v_task WHERE id IN ("+placeholders(1, len(ids))+")", ids...)
+			if err != nil {
+				continue // the next look makes up for it
+			}
+			for _, id := range absent(ids, now) { // adopted tasks that have become others'
+				now[id] = gone
+				if seen[id] != gone {
+					l.watch.wake(id)
+				}
+			}
 		}
 		seen = now
 	}

@@ -84,10 +84,10 @@ func work() map[string]func(t *testing.T, l *ledger.Ledger) {
 				want = append(want, bought(t, l, order(strconv.Itoa(i), ""), strconv.Itoa(i)).ID)
 				pass(time.Millisecond)
 			}
-			_, err := l.Looked(t.Context(), want[1], video.Snapshot{Status: video.Running}, time.Time{})
+			_, _, err := l.Looked(t.Context(), want[1], video.Snapshot{Status: video.Running}, time.Time{})
 			require.NoError(t, err)
 			ended := bought(t, l, order("ended", ""), "ended")
-			_, err = l.Looked(t.Context(), ended.ID, video.Snapshot{Status: video.Failed}, time.Time{})
+			_, _, err = l.Looked(t.Context(), ended.ID, video.Snapshot{Status: video.Failed}, time.Time{})
 			require.NoError(t, err)
 			_, _, err = l.Claim(t.Context(), order("under way", ""))
 			require.NoError(t, err)
@@ -135,7 +135,7 @@ func work() map[string]func(t *testing.T, l *ledger.Ledger) {
 		},
 		"the ids of purchases are told from those of adopted tasks and of strangers": func(t *testing.T, l *ledger.Ledger) {
 			bought(t, l, order("a", ""), "theirs")
-			_, err := l.Adopt(t.Context(), "adopted", video.Snapshot{Status: video.Running}, time.Time{})
+			_, err := l.Adopt(t.Context(), "", "adopted", video.Snapshot{Status: video.Running}, time.Time{})
 			require.NoError(t, err)
 			asked := []string{"adopted", "'; DROP TABLE r2v_task; --"}
 			for i := range 1200 { // more than one statement takes
@@ -155,7 +155,7 @@ func shifts() map[string]func(t *testing.T, l *ledger.Ledger) {
 			var due []string
 			for i, ended := range []time.Duration{2, 1, 3} {
 				task := bought(t, l, order(strconv.Itoa(i), ""), strconv.Itoa(i))
-				_, err := l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded, VideoURL: "u", EndedAt: time.Now().Add(-time.Hour + ended*time.Minute)}, time.Now().Add(time.Second))
+				_, _, err := l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded, VideoURL: "u", EndedAt: time.Now().Add(-time.Hour + ended*time.Minute)}, time.Now().Add(time.Second))
 				require.NoError(t, err)
 				due = append(due, task.ID)
 			}
@@ -192,7 +192,7 @@ func shifts() map[string]func(t *testing.T, l *ledger.Ledger) {
 		},
 		"what was put off before the clock was set back is due at once": func(t *testing.T, l *ledger.Ledger) {
 			task := bought(t, l, order("a", ""), "theirs")
-			_, err := l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded, VideoURL: "u"}, time.Now().Add(5*time.Hour))
+			_, _, err := l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded, VideoURL: "u"}, time.Now().Add(5*time.Hour))
 			require.NoError(t, err)
 			next, err := l.NextDue(t.Context(), true)
 			require.NoError(t, err)
@@ -241,7 +241,7 @@ func shifts() map[string]func(t *testing.T, l *ledger.Ledger) {
 				}
 				submitted := time.Now().Add(-time.Hour)
 				took := time.Duration(i+1) * time.Second
-				_, err := l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded, VideoURL: "u", SubmittedAt: submitted, EndedAt: submitted.Add(took)}, time.Time{})
+				_, _, err := l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Succeeded, VideoURL: "u", SubmittedAt: submitted, EndedAt: submitted.Add(took)}, time.Time{})
 				require.NoError(t, err)
 			}
 			quick, slow, err := l.Usual(t.Context(), "wan2.7-r2v")

@@ -18,7 +18,6 @@ import (
 	"r2v-mcp/internal/provider"
 	"r2v-mcp/internal/simulator"
 	"r2v-mcp/internal/simulator/simulatortest"
-	"r2v-mcp/internal/tracker"
 	"r2v-mcp/internal/video"
 )
 
@@ -62,7 +61,7 @@ func TestWhatIsBoughtIsToldAlthoughItCouldNotBeRecorded(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, replayed)
 		require.NotEqual(t, first.ID, task.ID)
-		task, err = tr.Wait(t.Context(), task.ID, time.Hour)
+		task, err = tr.Wait(t.Context(), "", task.ID, time.Hour)
 		require.NoError(t, err)
 		require.Equal(t, video.Succeeded, task.Status, "it was found in the list")
 		require.Contains(t, failure.Advice, task.ProviderTaskID)
@@ -153,7 +152,7 @@ func (crashing) List(context.Context, time.Time, time.Time, int) (provider.Page,
 func (crashing) Upload(context.Context, string, provider.File) (provider.Uploaded, error) {
 	panic("upload")
 }
-func (crashing) Save(context.Context, string, string) (tracker.Clip, error) { panic("save") }
+func (crashing) Save(context.Context, string, string) (video.Clip, error) { panic("save") }
 
 func TestPanicEndsNeitherTheProgramNorATask(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -161,7 +160,7 @@ func TestPanicEndsNeitherTheProgramNorATask(t *testing.T) {
 		task, _, err := tr.Create(t.Context(), order(t, "Image 1 waves"))
 		require.NoError(t, err)
 		tr.Provider = crashing{}
-		task, err = tr.Wait(t.Context(), task.ID, time.Minute)
+		task, err = tr.Wait(t.Context(), "", task.ID, time.Minute)
 		require.ErrorContains(t, err, "this is a bug of r2v-mcp")
 		require.Equal(t, video.Pending, task.Status)
 
@@ -178,7 +177,7 @@ func TestFailedSaveEndsTheWait(t *testing.T) {
 		task, _, err := tr.Create(t.Context(), order(t, "Image 1 waves"))
 		require.NoError(t, err)
 		start := time.Now()
-		task, err = tr.Wait(t.Context(), task.ID, time.Hour)
+		task, err = tr.Wait(t.Context(), "", task.ID, time.Hour)
 		require.NoError(t, err)
 		require.Equal(t, video.Succeeded, task.Status)
 		require.Equal(t, "disk full", task.SaveError)
@@ -192,7 +191,7 @@ func TestCrashingSaveEndsNothing(t *testing.T) {
 		tr.Saver = crashing{}
 		task, _, err := tr.Create(t.Context(), order(t, "Image 1 waves"))
 		require.NoError(t, err)
-		task, err = tr.Wait(t.Context(), task.ID, time.Hour)
+		task, err = tr.Wait(t.Context(), "", task.ID, time.Hour)
 		require.NoError(t, err)
 		require.Equal(t, video.Succeeded, task.Status)
 		require.Contains(t, task.SaveError, "this is a bug of r2v-mcp")
@@ -211,6 +210,6 @@ func TestNothingIsBoughtOnceTheEndIsWaitedFor(t *testing.T) {
 
 type refusing struct{}
 
-func (refusing) Save(context.Context, string, string) (tracker.Clip, error) {
-	return tracker.Clip{}, errDiskFull
+func (refusing) Save(context.Context, string, string) (video.Clip, error) {
+	return video.Clip{}, errDiskFull
 }

@@ -90,7 +90,7 @@ func (t *Tracker) buy(ctx context.Context, task video.Task, o video.Order) error
 	}
 	if err != nil {
 		// Whatever is in the way, a task that is paid for is followed.
-		_, _ = t.Ledger.Adopt(ctx, id, video.Snapshot{Status: video.Pending}, time.Time{})
+		_, _ = t.Ledger.Adopt(ctx, o.Owner, id, video.Snapshot{Status: video.Pending}, time.Time{})
 	}
 	t.hurry(ctx, time.Now().Add(t.PollInterval))
 	return unrecorded(task.ID, id, err)

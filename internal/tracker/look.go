@@ -25,16 +25,25 @@ func (t *Tracker) look(ctx context.Context, task video.Task) (video.Task, error)
 	if s.Status == task.Status && s.Status.Open() && task.Trouble == nil && time.Since(task.LookedAt) < t.PollInterval {
 		return task, nil // nothing to write
 	}
-	now, err := t.Ledger.Looked(ctx, task.ID, s, t.saveAt(s))
+	now, err := t.saw(ctx, task.ID, s, t.saveAt(s))
 	if err == nil && !now.Status.Open() {
 		t.Logger.InfoContext(ctx, "ended", "task", task.ID, "provider_task_id", task.ProviderTaskID, "status", now.Status)
 	}
 	return now, err
 }
 
+// saw records what the provider says of a task, and tells of its end.
+func (t *Tracker) saw(ctx context.Context, id string, s video.Snapshot, next time.Time) (video.Task, error) {
+	now, ended, err := t.Ledger.Looked(ctx, id, s, next)
+	if ended && t.Ended != nil {
+		t.Ended(context.WithoutCancel(ctx), now)
+	}
+	return now, err
+}
+
 // misplaced records that the provider does not know a task that it should.
 func (t *Tracker) misplaced(ctx context.Context, task video.Task) (video.Task, error) {
-	now, err := t.Ledger.Looked(ctx, task.ID, video.Snapshot{Status: task.Status}, time.Time{}) // when it was asked
+	now, err := t.saw(ctx, task.ID, video.Snapshot{Status: task.Status}, time.Time{}) // when it was asked
 	if err != nil {
 		return task, err
 	}

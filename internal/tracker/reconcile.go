@@ -166,7 +166,7 @@ type matching struct {
 }
 
 // match pairs what is certain. A task that tells its prompt goes to the one purchase that it fits, to any of several that are
-// equal, or in the order of their times where there is a task for every one. One that does not tell yet goes to a purchase only
+// equal, or in the order of their times where there is a task for every one; between people by nothing but what it tells. One that does not tell yet goes to a purchase only
 // when neither can belong to another, and the list had time to show what else there may be.
 func (r *round) match(strangers []stranger) map[string]string {
 	m := matching{owners: map[string][]*video.Task{}, choices: map[string]int{}, pairs: map[string]string{}}
@@ -188,7 +188,7 @@ func (r *round) match(strangers []stranger) map[string]string {
 			if old := r.now.Sub(owners[0].CreatedAt) >= r.PollInterval; old && !s.adopted && len(owners) == 1 && m.choices[owners[0].ID] == 1 {
 				m.pair(owners, s)
 			}
-		case alike(owners) || m.oneForEach(strangers, owners):
+		case personOf(owners) != unclaimed && (alike(owners) || m.oneForEach(strangers, owners)):
 			m.pair(owners, s)
 		}
 	}
@@ -203,6 +203,19 @@ func (m *matching) pair(owners []*video.Task, s *stranger) {
 			return
 		}
 	}
+}
+
+// unclaimed owns the clips of which nobody can tell whose they are. No person can have this name; operators see them.
+const unclaimed = "(unclaimed)"
+
+// personOf is whose all of the tasks are, unclaimed when they are of several people.
+func personOf(tasks []*video.Task) string {
+	for _, task := range tasks {
+		if task.Owner != tasks[0].Owner {
+			return unclaimed
+		}
+	}
+	return tasks[0].Owner
 }
 
 // oneForEach reports whether there are as many tasks that tell their prompt as there are purchases that they may belong to.
@@ -245,16 +258,24 @@ func (r *round) adopt(ctx context.Context, task video.Task, providerTaskID strin
 func (r *round) keepUnclaimed(ctx context.Context, strangers []stranger, found map[string]string) error {
 	taken := slices.Collect(maps.Values(found))
 	for _, s := range strangers {
-		owner := func(task video.Task) bool { return unknown(task) && r.plausible(&task, &s) }
+		var owners []*video.Task
+		for i := range r.doubts {
+			if task := &r.doubts[i]; unknown(*task) && r.plausible(task, &s) {
+				owners = append(owners, task)
+			}
+		}
 		old := r.now.Sub(s.SubmittedAt.Add(-r.skew)) > cmp.Or(r.Absence, ledger.Doubt)/3
-		if !s.told() || s.adopted || !old || slices.Contains(taken, s.ID) || !slices.ContainsFunc(r.doubts, owner) {
+		if !s.told() || s.adopted || !old || slices.Contains(taken, s.ID) || len(owners) == 0 {
 			continue
 		}
 		snapshot, err := r.ask(ctx, s.ID)
 		if err != nil {
 			return err
 		}
-		task, err := r.Ledger.Adopt(ctx, s.ID, snapshot, r.saveAt(snapshot))
+		task, err := r.Ledger.Adopt(ctx, personOf(owners), s.ID, snapshot, r.saveAt(snapshot))
+		if errors.Is(err, ledger.ErrNotFound) {
+			continue // somebody has asked for it meanwhile
+		}
 		if err != nil {
 			return err
 		}

@@ -110,7 +110,7 @@ func (t *Tracker) relink(ctx context.Context, task video.Task) video.Task {
 		if !next.IsZero() {
 			next = next.Add(t.Ledger.Lease) // it is this process that saves it
 		}
-		now, err = t.Ledger.Looked(ctx, task.ID, s, next)
+		now, err = t.saw(ctx, task.ID, s, next)
 	} else {
 		now, err = t.Ledger.Relinked(ctx, task.ID, s.VideoURL)
 	}
@@ -121,15 +121,15 @@ func (t *Tracker) relink(ctx context.Context, task video.Task) video.Task {
 }
 
 // keepClip saves the clip; a crash in it costs the file and not the program.
-func (t *Tracker) keepClip(ctx context.Context, task video.Task) (clip Clip, err error) {
+func (t *Tracker) keepClip(ctx context.Context, task video.Task) (clip video.Clip, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			t.crashed(ctx, p)
-			clip, err = Clip{}, errors.New("saving crashed: this is a bug of r2v-mcp")
+			clip, err = video.Clip{}, errors.New("saving crashed: this is a bug of r2v-mcp")
 		}
 	}()
 	if task.VideoURL == "" {
-		return Clip{}, errors.New("the service has sent no link yet")
+		return video.Clip{}, errors.New("the service has sent no link yet")
 	}
 	return t.Saver.Save(ctx, task.ID, task.VideoURL)
 }
@@ -143,7 +143,7 @@ func (t *Tracker) again(task *video.Task, now time.Time) time.Time {
 }
 
 // odd tells when a clip is not as long as what is billed.
-func odd(task *video.Task, clip Clip) error {
+func odd(task *video.Task, clip video.Clip) error {
 	if clip.Length == 0 || task.Usage == nil || !task.Usage.Output.IsPositive() {
 		return nil
 	}

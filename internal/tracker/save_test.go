@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"r2v-mcp/internal/clips"
 	"r2v-mcp/internal/simulator"
 	"r2v-mcp/internal/simulator/simulatortest"
 	"r2v-mcp/internal/tracker"
@@ -22,7 +23,7 @@ import (
 func saving(t *testing.T, tr *tracker.Tracker, sim http.Handler) (dir string) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "videos")
-	tr.Saver = tracker.Folder{Dir: dir, Client: &http.Client{Transport: simulatortest.Transport(sim)}}
+	tr.Saver = clips.Folder{Dir: dir, Client: &http.Client{Transport: simulatortest.Transport(sim)}}
 	return dir
 }
 
@@ -44,7 +45,7 @@ func TestAClipIsSavedThoughNobodyAsks(t *testing.T) {
 				task, _, err := tr.Create(t.Context(), order(t, "Image 1 waves "+fault))
 				require.NoError(t, err)
 				time.Sleep(30 * time.Minute)
-				task, err = tr.Wait(t.Context(), task.ID, 0)
+				task, err = tr.Wait(t.Context(), "", task.ID, 0)
 				require.NoError(t, err)
 				require.Equal(t, filepath.Join(dir, task.ID+".mp4"), task.SavedTo)
 				require.Equal(t, warning, task.SaveError)
@@ -65,13 +66,13 @@ func TestAFolderThatCannotBeWrittenIsTriedAgain(t *testing.T) {
 		run(t, tr)
 		task, _, err := tr.Create(t.Context(), order(t, "Image 1 waves"))
 		require.NoError(t, err)
-		task, err = tr.Wait(t.Context(), task.ID, time.Hour)
+		task, err = tr.Wait(t.Context(), "", task.ID, time.Hour)
 		require.NoError(t, err)
 		require.Equal(t, dir+" is no folder (not a directory): move the file away that is in its place, or set R2V_SAVE_DIR to another folder", task.SaveError)
 		require.NotEmpty(t, task.VideoURL)
 		require.NoError(t, os.Remove(dir))
 		time.Sleep(11 * time.Minute)
-		task, err = tr.Wait(t.Context(), task.ID, 0)
+		task, err = tr.Wait(t.Context(), "", task.ID, 0)
 		require.NoError(t, err)
 		require.FileExists(t, task.SavedTo)
 		require.Empty(t, task.SaveError)
@@ -94,7 +95,7 @@ func TestADeadLinkIsGivenUpAndTold(t *testing.T) {
 		tr.Round(t.Context())
 		time.Sleep(time.Hour)
 		require.Equal(t, tried, counted(t, sim, "result"), "nobody tries a link that is dead")
-		task, err = tr.Wait(t.Context(), task.ID, time.Minute)
+		task, err = tr.Wait(t.Context(), "", task.ID, time.Minute)
 		require.NoError(t, err)
 		require.Equal(t, video.Succeeded, task.Status)
 		require.Equal(t, video.WasCharged, task.Charged())
@@ -110,7 +111,7 @@ func TestProcessesShareTheWork(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "videos")
 		for range 4 {
 			tr := onLedger(t, path, sim)
-			tr.Saver = tracker.Folder{Dir: dir, Client: &http.Client{Transport: simulatortest.Transport(sim)}}
+			tr.Saver = clips.Folder{Dir: dir, Client: &http.Client{Transport: simulatortest.Transport(sim)}}
 			stop = append(stop, run(t, tr))
 			all = append(all, tr)
 		}
@@ -124,7 +125,7 @@ func TestProcessesShareTheWork(t *testing.T) {
 			end()
 		}
 		for _, id := range ids {
-			task, err := all[3].Wait(t.Context(), id, time.Hour)
+			task, err := all[3].Wait(t.Context(), "", id, time.Hour)
 			require.NoError(t, err)
 			require.FileExists(t, task.SavedTo)
 			require.Less(t, time.Since(task.EndedAt), time.Hour)
@@ -157,17 +158,17 @@ func TestOnlyWhatHasNotBegunIsCancelled(t *testing.T) {
 		tr, sim := follow(t)
 		task, _, err := tr.Create(t.Context(), order(t, "Image 1 waves"))
 		require.NoError(t, err)
-		task, err = tr.Cancel(t.Context(), task.ID)
+		task, err = tr.Cancel(t.Context(), "", task.ID)
 		require.NoError(t, err)
 		require.Equal(t, video.Canceled, task.Status)
 		require.Equal(t, video.NotCharged, task.Charged())
-		_, err = tr.Cancel(t.Context(), task.ID)
+		_, err = tr.Cancel(t.Context(), "", task.ID)
 		require.NoError(t, err, "it is cancelled, which is what was asked for")
 
 		task, _, err = tr.Create(t.Context(), order(t, "Image 1 runs"))
 		require.NoError(t, err)
 		time.Sleep(10 * time.Second)
-		task, err = tr.Cancel(t.Context(), task.ID)
+		task, err = tr.Cancel(t.Context(), "", task.ID)
 		require.ErrorContains(t, err, "NotPending")
 		require.Equal(t, video.Running, task.Status)
 		require.Equal(t, 2, counted(t, sim, "cancel"))

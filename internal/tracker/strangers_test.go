@@ -70,7 +70,7 @@ func TestRefusedIDsAndAnOutageHoldUpNothing(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		outage = false
 		for _, id := range ids {
-			task, err := tr.Wait(t.Context(), id, time.Hour)
+			task, err := tr.Wait(t.Context(), "", id, time.Hour)
 			require.NoError(t, err)
 			require.Equal(t, video.Succeeded, task.Status)
 		}
@@ -97,13 +97,13 @@ func TestAStrangerThatCannotBeReadHoldsUpNothing(t *testing.T) {
 				}})
 				time.Sleep(10 * time.Minute) // it has ended
 				made := doubted(t, tr, "Image 1 waves [[fault:drop-after]]")
-				made, err = tr.Wait(t.Context(), made.ID, time.Hour)
+				made, err = tr.Wait(t.Context(), "", made.ID, time.Hour)
 				require.NoError(t, err)
 				require.Equal(t, video.Succeeded, made.Status)
 				require.NotEqual(t, stranger, made.ProviderTaskID)
 				lost := doubted(t, tr, "Image 1 runs [[fault:drop-before]]")
 				time.Sleep(90 * time.Minute)
-				lost, err = tr.Wait(t.Context(), lost.ID, 0)
+				lost, err = tr.Wait(t.Context(), "", lost.ID, 0)
 				require.NoError(t, err)
 				require.Equal(t, end, lost.Status)
 			})
@@ -120,7 +120,7 @@ func TestAClipOfAnotherLengthIsGivenBack(t *testing.T) {
 		_, err = tr.Provider.Create(t.Context(), seconds(t, "Image 1 waves", 4).Request) // a colleague's
 		require.NoError(t, err)
 		time.Sleep(30 * time.Second)
-		task, err = tr.Wait(t.Context(), task.ID, 0)
+		task, err = tr.Wait(t.Context(), "", task.ID, 0)
 		require.NoError(t, err)
 		require.True(t, task.Found)
 		again := seconds(t, "Image 1 waves", 9)
@@ -128,7 +128,7 @@ func TestAClipOfAnotherLengthIsGivenBack(t *testing.T) {
 		_, _, err = tr.Create(t.Context(), again)
 		require.ErrorContains(t, err, "MayBeBoughtAlready")
 		time.Sleep(90 * time.Minute)
-		task, err = tr.Wait(t.Context(), task.ID, 0)
+		task, err = tr.Wait(t.Context(), "", task.ID, 0)
 		require.NoError(t, err)
 		require.Equal(t, video.Failed, task.Status)
 		require.Equal(t, video.NotCharged, task.Charged())
@@ -154,7 +154,7 @@ func TestAPaidClipOfNobodyKnowsWhichPurchaseIsKept(t *testing.T) {
 		require.NoError(t, err)
 		time.Sleep(2 * time.Hour)
 		for _, id := range []string{first.ID, second.ID} {
-			task, err := tr.Wait(t.Context(), id, 0)
+			task, err := tr.Wait(t.Context(), "", id, 0)
 			require.NoError(t, err)
 			require.Equal(t, video.Unknown, task.Status, "a seed is not told")
 		}
@@ -178,7 +178,7 @@ func TestABadKeyOfOneProcessIsNotToldOfTheTasksOfAnother(t *testing.T) {
 		require.NoError(t, err)
 		time.Sleep(2 * time.Minute)
 		run(t, good)
-		task, err = good.Wait(t.Context(), task.ID, time.Hour)
+		task, err = good.Wait(t.Context(), "", task.ID, time.Hour)
 		require.NoError(t, err)
 		require.Equal(t, video.Succeeded, task.Status)
 		require.Less(t, time.Since(task.EndedAt), 30*time.Second)
@@ -201,7 +201,7 @@ func TestAPromptThatIsToldEarlyIsBelieved(t *testing.T) {
 		}})
 		run(t, tr)
 		time.Sleep(30 * time.Second)
-		task, err = tr.Wait(t.Context(), task.ID, 0)
+		task, err = tr.Wait(t.Context(), "", task.ID, 0)
 		require.NoError(t, err)
 		require.Equal(t, video.Unknown, task.Status)
 		require.Empty(t, task.ProviderTaskID)

@@ -193,7 +193,7 @@ func (r *round) note(ctx context.Context) (unread []video.Task, err error) {
 		switch {
 		case listed && row.Status == task.Status && task.Trouble == nil:
 		case listed && row.Status.Open():
-			if _, err := r.Ledger.Looked(ctx, task.ID, video.Snapshot{Status: row.Status, ScheduledAt: row.StartedAt}, time.Time{}); err != nil {
+			if _, err := r.saw(ctx, task.ID, video.Snapshot{Status: row.Status, ScheduledAt: row.StartedAt}, time.Time{}); err != nil {
 				return nil, err
 			}
 		case listed, len(r.open) <= fewOpen && task.Trouble == nil, time.Since(task.LookedAt) >= r.PollInterval:

@@ -14,15 +14,9 @@ import (
 	"r2v-mcp/internal/video"
 )
 
-// Clip is a file that was saved.
-type Clip struct {
-	Path   string
-	Length time.Duration // by its own index
-}
-
 // Saver keeps a finished clip: the whole file or none.
 type Saver interface {
-	Save(ctx context.Context, name, url string) (Clip, error)
+	Save(ctx context.Context, name, url string) (video.Clip, error)
 }
 
 // Tracker follows tasks. Its fields are set before its first use.
@@ -35,6 +29,9 @@ type Tracker struct {
 	Patience     time.Duration // how long Create waits for a purchase before it answers; 0 is 40 s
 	Absence      time.Duration // how long an order of unknown fate is looked for in vain before it was not bought; 0 is [ledger.Doubt]
 	Logger       *slog.Logger  // a line for each purchase and each end, without prompt, link or key
+	// Ended is told of each task's end once, by the process that records it: with its bill, before its clip is saved. It is nil where
+	// nobody wants to know; a process that is killed at that moment tells nobody. A purchase that was refused is no task's end.
+	Ended func(context.Context, video.Task)
 
 	mu      sync.Mutex // for what is below
 	ending  bool       // no work begins once its end is waited for
@@ -80,9 +77,9 @@ func (t *Tracker) List(ctx context.Context, f video.Filter) ([]video.Task, strin
 	return tasks, next, err
 }
 
-// Budget tells how the day's budget stands in a currency, nil when there is none.
-func (t *Tracker) Budget(ctx context.Context, currency string) (*video.Budget, error) {
-	return t.Ledger.Budget(ctx, currency)
+// Budget tells how the day's budget stands for a person in a currency, nil when there is none.
+func (t *Tracker) Budget(ctx context.Context, owner, currency string) (*video.Budget, error) {
+	return t.Ledger.Budget(ctx, owner, currency)
 }
 
 // keep gives signs of life for a task until stop is called.

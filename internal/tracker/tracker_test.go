@@ -115,7 +115,7 @@ func TestWaitHoldsTheCallAsLongAsAsked(t *testing.T) {
 		require.NoError(t, err)
 
 		start := time.Now()
-		task, err = tr.Wait(t.Context(), task.ID, 50*time.Second)
+		task, err = tr.Wait(t.Context(), "", task.ID, 50*time.Second)
 		require.NoError(t, err)
 		require.Equal(t, 50*time.Second, time.Since(start))
 		require.Equal(t, video.Running, task.Status)
@@ -123,7 +123,7 @@ func TestWaitHoldsTheCallAsLongAsAsked(t *testing.T) {
 		before := looked(t, sim)
 
 		start = time.Now()
-		task, err = tr.Wait(t.Context(), task.ID, 0)
+		task, err = tr.Wait(t.Context(), "", task.ID, 0)
 		require.NoError(t, err)
 		require.Zero(t, time.Since(start))
 		require.Equal(t, before, looked(t, sim), "the ledger is asked, not the service")
@@ -136,7 +136,7 @@ func TestWaitReturnsWhenTheTaskEnds(t *testing.T) {
 		tr, _ := follow(t)
 		task, _, err := tr.Create(t.Context(), order(t, "Image 1 waves"))
 		require.NoError(t, err)
-		task, err = tr.Wait(t.Context(), task.ID, time.Hour)
+		task, err = tr.Wait(t.Context(), "", task.ID, time.Hour)
 		require.NoError(t, err)
 		require.Equal(t, video.Succeeded, task.Status)
 		require.Equal(t, video.WasCharged, task.Charged())
@@ -153,7 +153,7 @@ func TestWaitersCostNoReads(t *testing.T) {
 		var wait sync.WaitGroup
 		for range 100 {
 			wait.Go(func() {
-				got, err := tr.Wait(t.Context(), task.ID, 40*time.Second)
+				got, err := tr.Wait(t.Context(), "", task.ID, 40*time.Second)
 				require.NoError(t, err)
 				require.Equal(t, task.ID, got.ID)
 			})
@@ -170,7 +170,7 @@ func TestTaskIsForgottenAfter24Hours(t *testing.T) {
 		require.NoError(t, err)
 		time.Sleep(25 * time.Hour) // nobody looks; in the bubble it is fake time
 		run(t, tr)
-		task, err = tr.Wait(t.Context(), task.ID, time.Minute)
+		task, err = tr.Wait(t.Context(), "", task.ID, time.Minute)
 		require.NoError(t, err)
 		require.Equal(t, video.Unknown, task.Status)
 		require.Equal(t, video.ChargedUnknown, task.Charged())
@@ -184,7 +184,7 @@ func TestServiceThatForgetsEarlyEndsNothing(t *testing.T) {
 		require.NoError(t, err)
 		other, _ := follow(t) // another account: it does not know the task
 		tr.Provider = other.Provider
-		task, err = tr.Wait(t.Context(), task.ID, 30*time.Second)
+		task, err = tr.Wait(t.Context(), "", task.ID, 30*time.Second)
 		require.ErrorContains(t, err, "younger than 24 hours")
 		require.Equal(t, video.Pending, task.Status, "the last state that was known stays")
 	})
@@ -195,10 +195,10 @@ func TestOutageIsToldAndPasses(t *testing.T) {
 		tr, _ := follow(t)
 		task, _, err := tr.Create(t.Context(), order(t, "Image 1 [[fault:503@get x8]]"))
 		require.NoError(t, err)
-		task, err = tr.Wait(t.Context(), task.ID, 20*time.Second)
+		task, err = tr.Wait(t.Context(), "", task.ID, 20*time.Second)
 		require.ErrorContains(t, err, "ModelUnavailable")
 		require.Equal(t, video.Pending, task.Status, "the last state that was known stays")
-		task, err = tr.Wait(t.Context(), task.ID, time.Hour)
+		task, err = tr.Wait(t.Context(), "", task.ID, time.Hour)
 		require.NoError(t, err)
 		require.Equal(t, video.Succeeded, task.Status)
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,12 +15,12 @@ import (
 // findTimeout bounds the question for a task that the ledger does not know.
 const findTimeout = 20 * time.Second
 
-// Wait returns the task when it has ended and one attempt to save its clip was made, by this process or another, or after
+// Wait returns the owner's task when it has ended and one attempt to save its clip was made, by this process or another, or after
 // the limit, or when ctx ends. It asks the ledger, never the provider, but for a task that the ledger does not know: that one is
-// looked for at the provider, and followed from then on. An error next to a task with an ID says why its newest state could
-// not be had; without an ID the task could not be found.
-func (t *Tracker) Wait(ctx context.Context, id string, limit time.Duration) (video.Task, error) {
-	task, err := t.find(ctx, id)
+// looked for at the provider, and followed from then on as the owner's. An error next to a task with an ID says why its newest
+// state could not be had; without an ID the task could not be found. Another's task cannot, in the words for one that does not exist.
+func (t *Tracker) Wait(ctx context.Context, owner, id string, limit time.Duration) (video.Task, error) {
+	task, err := t.find(ctx, owner, id)
 	if err != nil {
 		return video.Task{}, err
 	}
@@ -29,6 +30,8 @@ func (t *Tracker) Wait(ctx context.Context, id string, limit time.Duration) (vid
 		return !t.Unfinished(task) || task.SaveError != "" || (task.Trouble != nil && !task.Trouble.Retryable)
 	})
 	switch {
+	case errors.Is(err, errTaken):
+		return video.Task{}, missing(id)
 	case err == nil && task.Trouble != nil:
 		err = &video.Error{Failure: *task.Trouble, Charged: video.NotCharged}
 	case err == nil && (t.Unfinished(&task) || savedLater(&task)):
@@ -54,7 +57,11 @@ func (t *Tracker) elsewhere(task *video.Task) error {
 	}}
 }
 
-// until waits for a change after which the task is as it should be, or for the end of ctx.
+// errTaken says that an adopted task has turned out to be another person's purchase.
+var errTaken = errors.New("the task is another's")
+
+// until waits for a change after which the task is as it should be, or for the end of ctx. It returns errTaken when the id has come
+// to lead to another person's task.
 func (t *Tracker) until(ctx context.Context, task video.Task, done func(*video.Task) bool) (video.Task, error) {
 	if done(&task) {
 		return task, nil
@@ -65,6 +72,9 @@ func (t *Tracker) until(ctx context.Context, task video.Task, done func(*video.T
 		now, err := t.Ledger.Task(context.WithoutCancel(ctx), task.ID)
 		if err != nil {
 			return task, err
+		}
+		if now.Owner != task.Owner {
+			return video.Task{}, errTaken
 		}
 		if task = now; done(&task) {
 			return task, nil
@@ -92,9 +102,10 @@ func (t *Tracker) Unfinished(task *video.Task) bool {
 	return now.Before(task.VideoURLExpiresAt())
 }
 
-// find looks a task up in the ledger, and a provider's id at the provider.
-func (t *Tracker) find(ctx context.Context, id string) (video.Task, error) {
-	task, err := t.Ledger.Task(ctx, id)
+// find looks a person's task up in the ledger, and a provider's id at the provider. The provider is asked for another's id as for
+// an unknown one, so that neither the words nor the time of the answer tell them apart.
+func (t *Tracker) find(ctx context.Context, owner, id string) (video.Task, error) {
+	task, err := t.Ledger.TaskOf(ctx, owner, id)
 	if !errors.Is(err, ledger.ErrNotFound) {
 		return task, err
 	}
@@ -110,9 +121,31 @@ func (t *Tracker) find(ctx context.Context, id string) (video.Task, error) {
 	if snapshot.Status == video.Unknown {
 		return video.Task{}, missing(id)
 	}
-	task, err = t.Ledger.Adopt(ctx, id, snapshot, t.saveAt(snapshot))
+	theirs, err := t.mayBeAnothers(ctx, owner, snapshot)
+	if err != nil {
+		return video.Task{}, err
+	}
+	if theirs {
+		return video.Task{}, missing(id)
+	}
+	task, err = t.Ledger.Adopt(ctx, owner, id, snapshot, t.saveAt(snapshot))
+	if errors.Is(err, ledger.ErrNotFound) {
+		return video.Task{}, missing(id)
+	}
 	t.hurry(ctx, time.Now().Add(t.beat()))
 	return task, err
+}
+
+// mayBeAnothers reports whether a task that the ledger does not know may be what another person has bought, under way or in doubt:
+// it is shown to nobody until that is settled.
+func (t *Tracker) mayBeAnothers(ctx context.Context, owner string, s video.Snapshot) (bool, error) {
+	doubts, err := t.Ledger.InDoubt(ctx)
+	told := traitsIn(s)
+	return slices.ContainsFunc(doubts, func(task video.Task) bool {
+		early, late := task.CreatedAt.Add(-straightClock), task.CreatedAt.Add(createTimeout+straightClock)
+		timely := s.SubmittedAt.IsZero() || s.SubmittedAt.After(early) && s.SubmittedAt.Before(late)
+		return task.Owner != owner && timely && told.fits(&task.Request)
+	}), err
 }
 
 // missing refuses an id that nobody knows. Nothing is known of such a task, so nothing can be said of its price either.
@@ -125,10 +158,10 @@ func missing(id string) error {
 	return &video.Error{Charged: video.ChargedUnknown, Failure: video.Failure{Code: "TaskNotFound", Message: "no task has the id " + id, Advice: advice}}
 }
 
-// Cancel stops a task that the provider has not begun yet. It returns the task as it is afterwards, and a *[video.Error] when
-// it could not be stopped.
-func (t *Tracker) Cancel(ctx context.Context, id string) (video.Task, error) {
-	task, err := t.find(ctx, id)
+// Cancel stops a task of the owner's that the provider has not begun yet. It returns the task as it is afterwards, and a
+// *[video.Error] when it could not be stopped; without an ID it could not be found, as another's cannot: see [Tracker.Wait].
+func (t *Tracker) Cancel(ctx context.Context, owner, id string) (video.Task, error) {
+	task, err := t.find(ctx, owner, id)
 	if err != nil {
 		return video.Task{}, err
 	}

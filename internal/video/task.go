@@ -180,8 +180,15 @@ func (e *Error) Error() string {
 	return s
 }
 
+// Clip is a finished clip that was saved.
+type Clip struct {
+	Path   string        // where it is: a file, or s3://bucket/prefix/name.mp4
+	Length time.Duration // by its own index, 0 when it does not say
+}
+
 // Budget is what may be spent on one day, and how much of it is left. Amounts are in Currency.
 type Budget struct {
+	Own      bool // it is one person's part of the day's budget, and Used their own spending; else all have it together
 	PerDay   decimal.Decimal
 	Used     decimal.Decimal // billed, and held for clips that are not billed yet
 	Left     decimal.Decimal
@@ -193,9 +200,11 @@ type Budget struct {
 // 60 seconds, and looking at the references has taken some before it. What is under way then goes on.
 const LongestCall = 40 * time.Second
 
-// Filter selects a page of tasks.
+// Filter selects a page of one person's tasks.
 type Filter struct {
-	Status Status // empty for every one
-	Limit  int    // of tasks on the page, from 1
-	Cursor string // of an earlier page; empty for the first
+	Owner    string // whose tasks; empty for those of whoever has no name
+	Everyone bool   // all tasks, whoever's they are: for operators alone
+	Status   Status // empty for every one
+	Limit    int    // of tasks on the page, from 1
+	Cursor   string // of an earlier page; empty for the first
 }

@@ -1,4 +1,4 @@
-package tracker_test
+package clips_test
 
 import (
 	"bytes"
@@ -16,8 +16,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"r2v-mcp/internal/clips"
 	"r2v-mcp/internal/simulator/clip"
-	"r2v-mcp/internal/tracker"
+	"r2v-mcp/internal/video"
 )
 
 // download is a server's answer: its bytes, and how many it has announced, below 0 for none.
@@ -31,9 +32,9 @@ func (d download) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // saveIn saves a download in a folder.
-func saveIn(t *testing.T, dir, name string, d download) (tracker.Clip, error) {
+func saveIn(t *testing.T, dir, name string, d download) (video.Clip, error) {
 	t.Helper()
-	return tracker.Folder{Dir: dir, Client: &http.Client{Transport: d}}.Save(t.Context(), name, "https://results.example/a.mp4?Signature=secret")
+	return clips.Folder{Dir: dir, Client: &http.Client{Transport: d}}.Save(t.Context(), name, "https://results.example/a.mp4?Signature=secret")
 }
 
 func wholeClip(t *testing.T) []byte {
@@ -69,7 +70,7 @@ func TestAWholeClipIsSavedOnce(t *testing.T) {
 	for _, d := range []download{all(content), {iotest.ErrReader(errors.New("it is not asked for again")), -1}} {
 		got, err := saveIn(t, dir, "r2v-x", d)
 		require.NoError(t, err)
-		require.Equal(t, tracker.Clip{Path: filepath.Join(dir, "r2v-x.mp4"), Length: 2500 * time.Millisecond}, got)
+		require.Equal(t, video.Clip{Path: filepath.Join(dir, "r2v-x.mp4"), Length: 2500 * time.Millisecond}, got)
 		kept, err := os.ReadFile(got.Path)
 		require.NoError(t, err)
 		require.Equal(t, content, kept)
@@ -245,7 +246,7 @@ func TestWhoEndsADownloadLeavesNothing(t *testing.T) {
 		require.Len(t, names(t, dir), 1, "it is being written")
 		cancel()
 	}}
-	f := tracker.Folder{Dir: dir, Client: &http.Client{Transport: download{io.MultiReader(body, iotest.ErrReader(context.Canceled)), -1}}}
+	f := clips.Folder{Dir: dir, Client: &http.Client{Transport: download{io.MultiReader(body, iotest.ErrReader(context.Canceled)), -1}}}
 	_, err := f.Save(ctx, "r2v-x", "https://results.example/a.mp4")
 	require.ErrorIs(t, err, context.Canceled)
 	require.Empty(t, names(t, dir))

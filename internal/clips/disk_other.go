@@ -1,6 +1,6 @@
 //go:build !linux && !darwin && !windows
 
-package tracker
+package clips
 
 import (
 	"errors"

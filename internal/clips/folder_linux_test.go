@@ -1,4 +1,4 @@
-package tracker_test
+package clips_test
 
 import (
 	"os"

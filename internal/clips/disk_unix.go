@@ -1,6 +1,6 @@
 //go:build linux || darwin
 
-package tracker
+package clips
 
 import (
 	"errors"

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/mark3labs/mcp-go/mcp"
+	"github.com/mark3labs/mcp-go/server"
+	"github.com/spf13/cobra"
+
+	"r2v-mcp/internal/auth"
+	"r2v-mcp/internal/egress"
+	"r2v-mcp/internal/metrics"
+	"r2v-mcp/internal/page"
+	"r2v-mcp/internal/serve"
+	"r2v-mcp/internal/trace"
+	"r2v-mcp/internal/video"
+	"r2v-mcp/tools"
+)
+
+// waitsOverHTTP is how many calls may wait at a time: each holds a connection and some memory, and nothing else.
+const waitsOverHTTP = 10_000
+
+func (p *program) httpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "http", Short: "Serve MCP clients over HTTP, and the task page", Args: cobra.NoArgs, RunE: p.http,
+		Long: "Serve MCP clients over HTTP: streamable HTTP at /mcp, the legacy transport at /sse, and the task page at /.\n" +
+			"docs/deploy.md says how, for a machine and for several. R2V_ADDR is where it listens.",
+	}
+}
+
+func (p *program) http(cmd *cobra.Command, _ []string) error {
+	cfg, catalogue, err := p.config(cmd.Context())
+	if err != nil {
+		return err
+	}
+	if err := cfg.verifyOpen(); err != nil {
+		return err
+	}
+	logger := slog.New(trace.Handler(slog.NewJSONHandler(p.stderr, &slog.HandlerOptions{Level: cfg.level}), person))
+	people, err := cfg.people(logger)
+	if err != nil {
+		return err
+	}
+	counted := metrics.New(version)
+	l, err := newLife(cfg, catalogue, logger, counted)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	o := serve.Options{Hosts: cfg.hosts(), Origins: cfg.AllowedOrigins, PublicURL: cfg.PublicURL, Ready: l.tasks.Ledger.Ready, Rate: cfg.rate, Logger: logger}
+	if err := l.surface(cfg, catalogue, counted, &o); err != nil {
+		return err
+	}
+	if err := cfg.doors(cmd.Context(), people, &o); err != nil {
+		return err
+	}
+	if o.Page, err = l.page(cfg, catalogue, people); err != nil {
+		return err
+	}
+	defer l.follow(cmd.Context())()
+	logger.Info("serving", "url", cfg.scheme()+"://"+o.Listener.Addr().String(), "tokens", cfg.guarded(), "ledger", cfg.ledgerName())
+	return serve.HTTP(cmd.Context(), o)
+}
+
+// person names who asks, for a line of the log.
+func person(ctx context.Context) string { return auth.From(ctx).Name }
+
+// surface makes the tools and what counts them.
+func (l *life) surface(cfg *Config, catalogue *video.Catalogue, counted *metrics.Metrics, o *serve.Options) error {
+	set, media := l.toolbox(cfg, catalogue)
+	set.Person, set.MostWaiting, set.HidePaths, set.Link = person, waitsOverHTTP, cfg.guarded(), l.link(cfg.base())
+	set.NoFiles = cfg.FileRoots == "" || cfg.FileRoots == "off"
+	set.Called = func(ctx context.Context, c tools.Call) {
+		counted.Call(c.Tool, c.Outcome, c.Took)
+		l.logger.InfoContext(ctx, "call", "tool", c.Tool, "outcome", c.Outcome, "task", c.TaskID, "ms", c.Took.Milliseconds())
+	}
+	all, err := set.All()
+	if err != nil {
+		return err
+	}
+	o.Server = serve.NewServer(version, set.Instructions(), all)
+	o.Server.Use(traced)
+	media.Folders = cfg.folders(noRoots)
+	o.Metrics = counted.Handler()
+	return nil
+}
+
+// traced takes the trace of a call from its _meta, which belongs to the call as the headers do not.
+func traced(next server.ToolHandlerFunc) server.ToolHandlerFunc {
+	return func(ctx context.Context, req mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+		if req.Params.Meta != nil {
+			ctx = trace.WithMeta(ctx, req.Params.Meta.AdditionalFields)
+		}
+		return next(ctx, req)
+	}
+}
+
+// noRoots are the folders of a client over HTTP: its own are on its own machine.
+func noRoots(context.Context) ([]string, bool, error) {
+	return nil, true, errors.New("its files are not on this server's computer")
+}
+
+// people are those who may ask, nil for everybody on this machine.
+func (c *Config) people(logger *slog.Logger) (auth.Verifier, error) {
+	var all []auth.Verifier
+	if c.TokensFile != "" {
+		tokens, err := auth.OpenTokens(c.TokensFile, logger)
+		if err != nil {
+			return nil, fmt.Errorf("R2V_TOKENS_FILE: %w", err)
+		}
+		all = append(all, tokens)
+	}
+	if c.OIDCIssuer != "" {
+		u, err := url.Parse(c.OIDCIssuer)
+		if err != nil {
+			return nil, fmt.Errorf("R2V_OIDC_ISSUER: %w", err)
+		}
+		client, err := egress.NewClient(egress.Settings{Allow: append(c.EgressAllow, u.Host), Proxy: c.EgressProxy, UserAgent: userAgent})
+		if err != nil {
+			return nil, err
+		}
+		issuer, err := auth.NewOIDC(c.OIDCIssuer, c.OIDCAudience, client, logger)
+		if err != nil {
+			return nil, fmt.Errorf("R2V_OIDC_ISSUER: %w", err)
+		}
+		all = append(all, issuer)
+	}
+	if len(all) == 0 {
+		return nil, nil //nolint:nilnil // nobody has to say who they are
+	}
+	return auth.Any(all...), nil
+}
+
+// doors opens the listener, with TLS where that is set, and puts who may pass before it.
+func (c *Config) doors(ctx context.Context, people auth.Verifier, o *serve.Options) (err error) {
+	if c.TLSCert != "" {
+		if o.TLS, err = serve.Certificate(c.TLSCert, c.TLSKey); err != nil {
+			return fmt.Errorf("R2V_TLS_CERT: %w", err)
+		}
+	}
+	if o.Listener, err = new(net.ListenConfig).Listen(ctx, "tcp", c.Addr); err != nil {
+		return fmt.Errorf("R2V_ADDR: %w", err)
+	}
+	if people == nil {
+		return nil
+	}
+	resource := func(r *http.Request) string { return c.origin(r) + "/mcp" }
+	var challenge func(*http.Request) string
+	if c.OIDCIssuer != "" {
+		o.WellKnown = auth.Metadata(resource, c.OIDCIssuer)
+		challenge = func(r *http.Request) string { return auth.MetadataURL(resource(r)) }
+	}
+	o.Auth = auth.Require(people, challenge)
+	return nil
+}
+
+// origin is where a client that asks has found this server. The Host header was checked before.
+func (c *Config) origin(r *http.Request) string {
+	if c.PublicURL != "" {
+		return c.PublicURL
+	}
+	return c.scheme() + "://" + r.Host
+}
+
+// page makes the task page.
+func (l *life) page(cfg *Config, catalogue *video.Catalogue, people auth.Verifier) (http.Handler, error) {
+	o := page.Options{
+		Tasks: l.tasks, Usual: l.tasks.Ledger.Usual, Currency: catalogue.Region(cfg.Region).Currency,
+		Task:  l.tasks.Ledger.TaskOf,
+		Spent: l.tasks.Ledger.Spent, Secure: cfg.TLSCert != "" || strings.HasPrefix(cfg.PublicURL, "https:"),
+	}
+	if l.store != nil {
+		o.Clip = l.clip
+	}
+	if people != nil {
+		o.SignIn = people.Verify
+	}
+	return page.New(o)
+}

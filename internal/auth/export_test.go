@@ -1,0 +1,9 @@
+package auth
+
+import "time"
+
+// SetClock gives the file's reader a clock of a test.
+func (t *Tokens) SetClock(now func() time.Time) { t.now = now }
+
+// SetClock gives the provider's tokens a clock of a test.
+func (o *OIDC) SetClock(now func() time.Time) { o.now, o.gate.now = now, now }
