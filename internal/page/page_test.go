@@ -196,7 +196,7 @@ func TestOnlyTheAddressOfAFileBecomesALink(t *testing.T) {
 		"HTTPS://clips.example/a.mp4":                                  true,
 		"javascript:alert(1)":                                          false,
 		"JavaScript://clips.example/%0aalert(1)":                       false,
-		" javascript:alert(1)":                                         false,
+		"\njavascript:alert(1)":                                        false,
 		"java\tscript:alert(1)":                                        false,
 		"data:text/html,<script>alert(1)</script>":                     false,
 		"data:text/html;base64,PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==":   false,
