@@ -1,6 +1,7 @@
 package tools
 
 import (
+	"bytes"
 	"context"
 	"embed"
 	"encoding/json"
@@ -108,15 +109,16 @@ func read[In, Out any](ctx context.Context, req mcp.CallToolRequest, do function
 // answered gives an answer as structured content and as the same JSON in text. The text is read as it is, so the & of a
 // link must not be written as an escape, which the library's own function does.
 func answered(out any) (*mcp.CallToolResult, error) {
-	var text strings.Builder
+	var text bytes.Buffer
 	enc := json.NewEncoder(&text)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(out); err != nil {
 		return nil, fmt.Errorf("write the answer: %w", err)
 	}
+	written := bytes.TrimSuffix(text.Bytes(), []byte("\n"))
 	return &mcp.CallToolResult{
-		Content:           []mcp.Content{mcp.NewTextContent(strings.TrimSuffix(text.String(), "\n"))},
-		StructuredContent: out,
+		Content:           []mcp.Content{mcp.NewTextContent(string(written))},
+		StructuredContent: json.RawMessage(written), // not encoded a second time
 	}, nil
 }
 
