@@ -29,6 +29,7 @@ type Report struct {
 	uploaders    []string // models to which files can be uploaded
 	uploadedIn   []string // regions in which that is documented
 
+	mentioned  map[string][]mention // what the prompt names, by sort
 	ratioGiven bool
 	unpriced   bool // something that decides the price is not known
 }

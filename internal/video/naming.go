@@ -32,6 +32,7 @@ type spelling struct {
 	form    string // of the alias, such as "Image "
 	exact   string // how the documents begin it in English
 	pattern *regexp.Regexp
+	roots   []string // one of which is in every name, in lower case
 }
 
 // spellings are compiled when the first prompt is checked: a server that only lists its tools never needs them. Each has the
@@ -39,9 +40,9 @@ type spelling struct {
 var spellings = sync.OnceValue(func() map[string]spelling {
 	const more = `(?:(?: ?(?:,|&|/|and|or|、|和|与|及|與) ?)+(?:\d{1,3}|[一二三四五]))*`
 	return map[string]spelling{
-		"character": {"character", "character", regexp.MustCompile(`(?i)\b(characters?)( ?)(\d{1,3}` + more + `)`)},
-		"image":     {"Image ", "Image", regexp.MustCompile(`(?i)(\bimages?|图片|图像|图|圖片|圖像|圖)([ _#]{0,2})((?:\d{1,3}|[一二三四五])` + more + `)`)},
-		"video":     {"Video ", "Video", regexp.MustCompile(`(?i)(\bvideos?|视频|視頻|影片)([ _#]{0,2})((?:\d{1,3}|[一二三四五])` + more + `)`)},
+		"character": {"character", "character", regexp.MustCompile(`(?i)\b(characters?)( ?)(\d{1,3}` + more + `)`), []string{"character"}},
+		"image":     {"Image ", "Image", regexp.MustCompile(`(?i)(\bimages?|图片|图像|图|圖片|圖像|圖)([ _#]{0,2})((?:\d{1,3}|[一二三四五])` + more + `)`), []string{"image", "图", "圖"}},
+		"video":     {"Video ", "Video", regexp.MustCompile(`(?i)(\bvideos?|视频|視頻|影片)([ _#]{0,2})((?:\d{1,3}|[一二三四五])` + more + `)`), []string{"video", "视频", "視頻", "影片"}},
 	}
 })
 
@@ -52,9 +53,26 @@ var afterNumber = sync.OnceValue(func() *regexp.Regexp {
 
 var numeral = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\d{1,3}|[一二三四五]`) })
 
+// mentions finds the places where the prompt names references of one sort. They are asked for more than once.
+func (r *Report) mentions(sort string) []mention {
+	found, known := r.mentioned[sort]
+	if !known {
+		if r.mentioned == nil {
+			r.mentioned = map[string][]mention{}
+		}
+		found = mentions(r.Request.Prompt, sort)
+		r.mentioned[sort] = found
+	}
+	return found
+}
+
 // mentions finds the places where a prompt names references of one sort.
 func mentions(prompt, sort string) []mention {
 	s := spellings()[sort]
+	lower := strings.ToLower(prompt)
+	if !slices.ContainsFunc(s.roots, func(root string) bool { return strings.Contains(lower, root) }) {
+		return nil // a pattern takes longer to find nothing
+	}
 	text := folded(prompt)
 	quoted := quotes(text)
 	var out []mention

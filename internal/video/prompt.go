@@ -47,7 +47,7 @@ func (r *Report) nameReferences() {
 // checkMentions reports names of one sort that nothing answers to.
 func (r *Report) checkMentions(sort string, have int) {
 	var told []string
-	for _, m := range mentions(r.Request.Prompt, sort) {
+	for _, m := range r.mentions(sort) {
 		if m.number >= 1 && m.number <= have || slices.Contains(told, m.alias) {
 			continue
 		}
@@ -66,7 +66,7 @@ func (r *Report) checkMentions(sort string, have int) {
 // checkForeign reports names that belong to the other family of models.
 func (r *Report) checkForeign(sorts ...string) {
 	for _, sort := range sorts {
-		for _, m := range mentions(r.Request.Prompt, sort) {
+		for _, m := range r.mentions(sort) {
 			if m.sure == sure {
 				r.problem("prompt", r.namesAllowed(), "it names %s (%q), which means nothing to %s", m.alias, m.words, r.Model.Name)
 				return
@@ -83,7 +83,7 @@ var singleReference = sync.OnceValue(func() *regexp.Regexp {
 func (r *Report) checkUnnamed() {
 	named := map[string]bool{}
 	for _, sort := range []string{"character", "image", "video"} {
-		for _, m := range mentions(r.Request.Prompt, sort) {
+		for _, m := range r.mentions(sort) {
 			named[m.alias] = true
 		}
 	}
