@@ -65,7 +65,8 @@ type Ledger struct {
 	file    os.FileInfo   // of the open SQLite file
 	closed  bool
 
-	watch watch
+	statements statements
+	watch      watch
 }
 
 // New makes a ledger without touching any file.
@@ -125,7 +126,11 @@ func (l *Ledger) Task(ctx context.Context, id string) (video.Task, error) {
 	if err != nil {
 		return video.Task{}, err
 	}
-	task, err := scan(db.QueryRowContext(ctx, "SELECT "+columns+" FROM r2v_task WHERE id = $1 OR provider_task_id = $1 OR id = (SELECT task FROM r2v_alias WHERE id = $1)", id))
+	row, err := l.row(ctx, db, "SELECT "+columns+" FROM r2v_task WHERE id = $1 OR provider_task_id = $1 OR id = (SELECT task FROM r2v_alias WHERE id = $1)", id)
+	if err != nil {
+		return video.Task{}, l.explain(err)
+	}
+	task, err := scan(row)
 	return task, l.explain(err)
 }
 

@@ -28,8 +28,12 @@ func (l *Ledger) existing(ctx context.Context) (*sql.DB, error) {
 			return nil, l.explain(ctx.Err())
 		}
 		open := l.db != nil && l.inPlace()
+		db := l.db
 		<-l.opening
-		if _, err := os.Stat(l.Path); !open && errors.Is(err, fs.ErrNotExist) {
+		if open {
+			return db, nil
+		}
+		if _, err := os.Stat(l.Path); errors.Is(err, fs.ErrNotExist) {
 			return nil, ErrNotFound
 		}
 	}
