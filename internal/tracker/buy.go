@@ -186,8 +186,7 @@ func refusal(task *video.Task) error {
 // outcome waits until the purchase that somebody else has under way is decided.
 func (t *Tracker) outcome(ctx context.Context, task video.Task) (video.Task, error) {
 	underway := func(task *video.Task) bool { return task.Status == video.Pending && task.ProviderTaskID == "" }
-	task, err := t.until(ctx, task, func(task *video.Task) bool { return !underway(task) })
-	if err != nil {
+	if err := t.until(ctx, &task, func(task *video.Task) bool { return !underway(task) }); err != nil {
 		return task, err
 	}
 	return task, refusal(&task)

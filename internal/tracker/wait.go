@@ -26,7 +26,7 @@ func (t *Tracker) Wait(ctx context.Context, owner, id string, limit time.Duratio
 	}
 	waiting, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	task, err = t.until(waiting, task, func(task *video.Task) bool {
+	err = t.until(waiting, task, func(task *video.Task) bool {
 		return !t.Unfinished(task) || task.SaveError != "" || (task.Trouble != nil && !task.Trouble.Retryable)
 	})
 	switch {
@@ -34,10 +34,10 @@ func (t *Tracker) Wait(ctx context.Context, owner, id string, limit time.Duratio
 		return video.Task{}, missing(id)
 	case err == nil && task.Trouble != nil:
 		err = &video.Error{Failure: *task.Trouble, Charged: video.NotCharged}
-	case err == nil && (t.Unfinished(&task) || savedLater(&task)):
-		err = t.elsewhere(&task)
+	case err == nil && (t.Unfinished(task) || savedLater(task)):
+		err = t.elsewhere(task)
 	}
-	return task, err
+	return *task, err
 }
 
 // savedLater reports a clip that could not be saved, and is tried again.
@@ -62,29 +62,35 @@ var errTaken = errors.New("the task is another's")
 
 // until waits for a change after which the task is as it should be, or for the end of ctx. It returns errTaken when the id has come
 // to lead to another person's task.
-func (t *Tracker) until(ctx context.Context, task video.Task, done func(*video.Task) bool) (video.Task, error) {
-	if done(&task) {
-		return task, nil
+func (t *Tracker) until(ctx context.Context, task *video.Task, done func(*video.Task) bool) error {
+	if done(task) {
+		return nil
 	}
 	changed, stop := t.Ledger.Watch(ctx, task.ID)
 	defer stop()
 	for {
-		now, err := t.Ledger.Task(context.WithoutCancel(ctx), task.ID)
-		if err != nil {
-			return task, err
-		}
-		if now.Owner != task.Owner {
-			return video.Task{}, errTaken
-		}
-		if task = now; done(&task) {
-			return task, nil
+		if err := t.read(context.WithoutCancel(ctx), task); err != nil || done(task) {
+			return err
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return task, nil
+			return nil
 		}
 	}
+}
+
+// read brings a task up to date.
+func (t *Tracker) read(ctx context.Context, task *video.Task) error {
+	now, err := t.Ledger.Task(ctx, task.ID)
+	switch {
+	case err != nil:
+		return err
+	case now.Owner != task.Owner:
+		return errTaken
+	}
+	*task = now
+	return nil
 }
 
 // Unfinished reports whether more is to become of a task by itself, here or in a process that reaches its service. A clip that
@@ -104,36 +110,36 @@ func (t *Tracker) Unfinished(task *video.Task) bool {
 
 // find looks a person's task up in the ledger, and a provider's id at the provider. The provider is asked for another's id as for
 // an unknown one, so that neither the words nor the time of the answer tell them apart.
-func (t *Tracker) find(ctx context.Context, owner, id string) (video.Task, error) {
+func (t *Tracker) find(ctx context.Context, owner, id string) (*video.Task, error) {
 	task, err := t.Ledger.TaskOf(ctx, owner, id)
 	if !errors.Is(err, ledger.ErrNotFound) {
-		return task, err
+		return &task, err
 	}
 	if strings.HasPrefix(id, ledger.IDPrefix) {
-		return video.Task{}, missing(id)
+		return nil, missing(id)
 	}
 	ctx, cancel := context.WithTimeout(ctx, findTimeout)
 	defer cancel()
 	snapshot, err := t.ask(ctx, id)
 	if err != nil {
-		return video.Task{}, err
+		return nil, err
 	}
 	if snapshot.Status == video.Unknown {
-		return video.Task{}, missing(id)
+		return nil, missing(id)
 	}
 	theirs, err := t.mayBeAnothers(ctx, owner, snapshot)
 	if err != nil {
-		return video.Task{}, err
+		return nil, err
 	}
 	if theirs {
-		return video.Task{}, missing(id)
+		return nil, missing(id)
 	}
 	task, err = t.Ledger.Adopt(ctx, owner, id, snapshot, t.saveAt(snapshot))
 	if errors.Is(err, ledger.ErrNotFound) {
-		return video.Task{}, missing(id)
+		return nil, missing(id)
 	}
 	t.hurry(ctx, time.Now().Add(t.beat()))
-	return task, err
+	return &task, err
 }
 
 // mayBeAnothers reports whether a task that the ledger does not know may be what another person has bought, under way or in doubt:
@@ -161,10 +167,11 @@ func missing(id string) error {
 // Cancel stops a task of the owner's that the provider has not begun yet. It returns the task as it is afterwards, and a
 // *[video.Error] when it could not be stopped; without an ID it could not be found, as another's cannot: see [Tracker.Wait].
 func (t *Tracker) Cancel(ctx context.Context, owner, id string) (video.Task, error) {
-	task, err := t.find(ctx, owner, id)
+	found, err := t.find(ctx, owner, id)
 	if err != nil {
 		return video.Task{}, err
 	}
+	task := *found
 	if task.Status.Open() || task.InDoubt() {
 		if err := t.elsewhere(&task); err != nil {
 			return task, err
