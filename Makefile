@@ -1,4 +1,4 @@
-.PHONY: help build test lint generate update-golden bench fuzz fuzz-long killtest soak ci
+.PHONY: help build test lint generate update-golden bench fuzz fuzz-long killtest killtest-http soak ci
 
 help: ## List these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -30,6 +30,9 @@ fuzz-long: ## Fuzz what reads media, 5,500,000 and 5,000,000 times; some ten min
 
 killtest: ## End 10,000 processes with kill -9 at random steps, or KILLS of them; some 30 minutes
 	go test ./internal/killtest -count=1 -v -timeout 3h -run 'WhoeverIsKilled|OnPostgreSQL' -kills $(or $(KILLS),10000)
+
+killtest-http: ## Let people buy from two replicas for 5 minutes, or REPLICAS, and end one with kill -9 every 10 s
+	go test ./internal/killtest -count=1 -v -timeout 3h -run 'Replica' -replicas $(or $(REPLICAS),5m)
 
 soak: ## Work for 30 minutes, or SOAK, on bad days, and measure memory, files and goroutines
 	go test ./internal/killtest -count=1 -v -timeout 3h -run 'TestSoak|TestMemory' -soak $(or $(SOAK),30m)

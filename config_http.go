@@ -24,7 +24,7 @@ type HTTPConfig struct {
 	OIDCAudience    string   `env:"R2V_OIDC_AUDIENCE" desc:"whom its tokens must be made for" shown:"none"`
 	TLSCert         string   `env:"R2V_TLS_CERT" desc:"certificate chain in PEM, read again when it changes" shown:"none: plain HTTP"`
 	TLSKey          string   `env:"R2V_TLS_KEY" desc:"its private key in PEM" shown:"none"`
-	RateLimit       string   `env:"R2V_RATE_LIMIT, default=20" desc:"calls a second of one person, for a moment five times as many; off for no limit"`
+	RateLimit       string   `env:"R2V_RATE_LIMIT, default=100" desc:"calls a second of one person, for a moment five times as many; off for no limit"`
 	BudgetPerPerson string   `env:"R2V_BUDGET_PER_PERSON" desc:"what of a day's budget one person may spend" shown:"all of it"`
 
 	perPerson *decimal.Decimal // BudgetPerPerson, nil for none

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"strings"
 
 	"github.com/mark3labs/mcp-go/mcp"
@@ -43,6 +44,7 @@ func (p *program) http(cmd *cobra.Command, _ []string) error {
 	if err := cfg.verifyOpen(); err != nil {
 		return err
 	}
+	debug.SetGCPercent(heapGrowth) // at once: nobody waits for the start of a server as for that of a tool
 	logger := slog.New(trace.Handler(slog.NewJSONHandler(p.stderr, &slog.HandlerOptions{Level: cfg.level}), person))
 	people, err := cfg.people(logger)
 	if err != nil {
@@ -55,10 +57,11 @@ func (p *program) http(cmd *cobra.Command, _ []string) error {
 	}
 	defer l.close()
 	o := serve.Options{Hosts: cfg.hosts(), Origins: cfg.AllowedOrigins, PublicURL: cfg.PublicURL, Ready: l.tasks.Ledger.Ready, Rate: cfg.rate, Logger: logger}
-	if err := l.surface(cfg, catalogue, counted, &o); err != nil {
+	if err := cfg.doors(cmd.Context(), people, &o); err != nil {
 		return err
 	}
-	if err := cfg.doors(cmd.Context(), people, &o); err != nil {
+	base := cfg.base(o.Listener.Addr())
+	if err := l.surface(cfg, catalogue, counted, base, &o); err != nil {
 		return err
 	}
 	if o.Page, err = l.page(cfg, catalogue, people); err != nil {
@@ -73,9 +76,9 @@ func (p *program) http(cmd *cobra.Command, _ []string) error {
 func person(ctx context.Context) string { return auth.From(ctx).Name }
 
 // surface makes the tools and what counts them.
-func (l *life) surface(cfg *Config, catalogue *video.Catalogue, counted *metrics.Metrics, o *serve.Options) error {
+func (l *life) surface(cfg *Config, catalogue *video.Catalogue, counted *metrics.Metrics, base string, o *serve.Options) error {
 	set, media := l.toolbox(cfg, catalogue)
-	set.Person, set.MostWaiting, set.HidePaths, set.Link = person, waitsOverHTTP, cfg.guarded(), l.link(cfg.base())
+	set.Person, set.MostWaiting, set.HidePaths, set.Link = person, waitsOverHTTP, cfg.guarded(), l.link(base)
 	set.NoFiles = cfg.FileRoots == "" || cfg.FileRoots == "off"
 	set.Called = func(ctx context.Context, c tools.Call) {
 		counted.Call(c.Tool, c.Outcome, c.Took)
@@ -85,8 +88,10 @@ func (l *life) surface(cfg *Config, catalogue *video.Catalogue, counted *metrics
 	if err != nil {
 		return err
 	}
+	for i := range all {
+		all[i].Handler = traced(all[i].Handler)
+	}
 	o.Server = serve.NewServer(version, set.Instructions(), all)
-	o.Server.Use(traced)
 	media.Folders = cfg.folders(noRoots)
 	o.Metrics = counted.Handler()
 	return nil
@@ -138,7 +143,7 @@ func (c *Config) people(logger *slog.Logger) (auth.Verifier, error) {
 	return auth.Any(all...), nil
 }
 
-// doors opens the listener, with TLS where that is set, and puts who may pass before it.
+// doors opens the listener, with TLS where that is set, and puts who may pass before it, and the trace of what passes.
 func (c *Config) doors(ctx context.Context, people auth.Verifier, o *serve.Options) (err error) {
 	if c.TLSCert != "" {
 		if o.TLS, err = serve.Certificate(c.TLSCert, c.TLSKey); err != nil {
@@ -149,6 +154,7 @@ func (c *Config) doors(ctx context.Context, people auth.Verifier, o *serve.Optio
 		return fmt.Errorf("R2V_ADDR: %w", err)
 	}
 	if people == nil {
+		o.Auth = trace.Middleware
 		return nil
 	}
 	resource := func(r *http.Request) string { return c.origin(r) + "/mcp" }
@@ -157,7 +163,8 @@ func (c *Config) doors(ctx context.Context, people auth.Verifier, o *serve.Optio
 		o.WellKnown = auth.Metadata(resource, c.OIDCIssuer)
 		challenge = func(r *http.Request) string { return auth.MetadataURL(resource(r)) }
 	}
-	o.Auth = auth.Require(people, challenge)
+	require := auth.Require(people, challenge)
+	o.Auth = func(next http.Handler) http.Handler { return require(trace.Middleware(next)) }
 	return nil
 }
 

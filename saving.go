@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"path/filepath"
 	"strings"
 	"time"
@@ -85,15 +84,15 @@ func (l *life) link(base string) func(context.Context, *video.Task) (string, tim
 }
 
 // base is the address of this server for links in answers, empty where clients are on this machine or it is not known.
-func (c *Config) base() string {
-	host, _, err := net.SplitHostPort(c.Addr)
+func (c *Config) base(listens net.Addr) string {
+	at, ok := listens.(*net.TCPAddr)
 	switch {
 	case c.PublicURL != "":
 		return c.PublicURL
-	case !c.guarded() || err != nil || host == "" || net.ParseIP(host).IsUnspecified() || strings.HasSuffix(c.Addr, ":0"):
+	case !c.guarded() || !ok || at.IP.IsUnspecified():
 		return ""
 	}
-	return (&url.URL{Scheme: c.scheme(), Host: c.Addr}).String()
+	return c.scheme() + "://" + at.String()
 }
 
 // scheme is how this process itself is spoken to.

@@ -81,7 +81,8 @@ s3_server() {
 
 node_is_new() { [ "$(node -p 'parseInt(process.versions.node)')" -ge "$node_major" ]; }
 
-# mcp_clients puts clients that are not ours, the protocol's conformance suite, and a Node that they run on into PATH.
+# mcp_clients puts clients that are not ours, the protocol's conformance suite, and a Node that they run on into PATH, and their
+# folder into $clients.
 mcp_clients() {
   local dir="$tools/mcp-inspector-$inspector_version-conformance-$conformance_version-client-$typescript_version-node-$node_major"
   local wanted=("@modelcontextprotocol/inspector@$inspector_version" "@modelcontextprotocol/conformance@$conformance_version" "@modelcontextprotocol/client@$typescript_version")
@@ -93,7 +94,8 @@ mcp_clients() {
     npm install --prefix "$dir" --no-save --no-audit --no-fund --loglevel=error "${wanted[@]}"
     touch "$dir/complete"
   fi
-  export PATH="$dir/node_modules/.bin:$PATH" R2V_CI_MODULES="$dir"
+  clients=$dir
+  export PATH="$dir/node_modules/.bin:$PATH"
   node_is_new || fail "the MCP clients need Node $node_major, this is $(node --version)"
 }
 
@@ -133,4 +135,20 @@ chromium() {
   if [ -x /usr/bin/chromium ]; then return; fi
   debian chromium
   [ -x /usr/bin/chromium ] || fail "Chromium is not to be had"
+}
+
+# nginx_server makes sure of the balancer before which replicas are tested. The tests start it with a file of their own: the one
+# that Debian would start with the package, and at every boot, is not wanted.
+nginx_server() {
+  if [ -x /usr/sbin/nginx ] || command -v nginx >/dev/null; then return; fi
+  local policy=/usr/sbin/policy-rc.d written=
+  if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod 755 "$policy"
+    written=yes
+  fi
+  debian nginx
+  if [ -n "$written" ]; then as_root rm "$policy"; fi
+  if [ -d /run/systemd/system ]; then as_root systemctl disable --now --quiet nginx; fi
+  [ -x /usr/sbin/nginx ] || fail "nginx is not to be had"
 }

@@ -51,7 +51,7 @@ func (c *clip) nextStep() string {
 	case c.url != "" && !c.expires.IsZero():
 		return "Done: give the user video_url and say when it dies."
 	case c.url != "":
-		return "Done: give the user video_url."
+		return "Done: give the user video_url. It opens in a browser that is signed in to this server, or with the token of this connection."
 	}
 	return "The clip is made and saved, but there is no link to it now: tell the user to ask the operator of this server for it, and do not buy it again."
 }

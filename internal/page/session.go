@@ -49,6 +49,9 @@ func (p *page) person(r *http.Request) (auth.Person, error) {
 	if p.SignIn == nil {
 		return auth.Person{}, nil
 	}
+	if token, found := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); found { // an agent that fetches its clip
+		return p.check(r, token)
+	}
 	c, err := r.Cookie(p.cookie())
 	if err != nil || c.Value == "" {
 		return auth.Person{}, errNobody

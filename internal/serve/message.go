@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"os"
@@ -29,18 +30,23 @@ func (s *surface) streamable(w http.ResponseWriter, r *http.Request) {
 		refuse(w, r, http.StatusNotFound, "there is no such session: this server gives none. Send initialize again, and no Mcp-Session-Id")
 		return
 	}
-	r, ok := s.readMessage(w, r)
+	body, ok := s.readMessage(w, r)
 	if !ok {
 		return
 	}
 	if out := outermost(w); out != nil {
 		out.mcp = true
 	}
-	if modern && r.Header.Get(mcp.HeaderMethod) == string(mcp.MethodSubscriptionsListen) {
+	call := r.WithContext(context.WithValue(r.Context(), lifeKey{}, s.life))
+	switch {
+	case s.plain.answer(w, call, body):
+	case cancels(body):
+		w.WriteHeader(http.StatusAccepted)
+	case modern && r.Header.Get(mcp.HeaderMethod) == string(mcp.MethodSubscriptionsListen):
 		s.keep(w, r, s.mcp)
-		return
+	default:
+		s.mcp.ServeHTTP(w, call)
 	}
-	s.mcp.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), lifeKey{}, s.life)))
 }
 
 // message serves /message, where the messages of /sse come.
@@ -53,17 +59,18 @@ func (s *surface) message(w http.ResponseWriter, r *http.Request) {
 		refuse(w, r, http.StatusNotFound, "there is no such session: it lasts as long as its stream. Open /sse again")
 		return
 	}
-	r, ok := s.readMessage(w, r)
-	if !ok {
+	if _, ok := s.readMessage(w, r); !ok {
 		return
 	}
 	st.touch()
+	r.Header = maps.Clone(r.Header)
+	r.Header.Del(mcp.HeaderProtocolVersion) // here a message alone says its era: the library would ask for the headers of the other transport
 	s.sse.MessageHandler().ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), lifeKey{}, &st.life)))
 }
 
-// readMessage reads a body whole and looks at its form; otherwise it answers, and ok is false. The request that it returns
-// has the same body again.
-func (s *surface) readMessage(w http.ResponseWriter, r *http.Request) (same *http.Request, ok bool) {
+// readMessage reads a body whole and looks at its form; otherwise it answers, and ok is false. The request has the same body
+// again.
+func (s *surface) readMessage(w http.ResponseWriter, r *http.Request) (body []byte, ok bool) {
 	if r.URL.RawQuery != "" && r.URL.Query().Has("access_token") {
 		refuse(w, r, http.StatusBadRequest, "a token is sent in the Authorization header, never in the address")
 		return nil, false
@@ -72,7 +79,7 @@ func (s *surface) readMessage(w http.ResponseWriter, r *http.Request) (same *htt
 		refuse(w, r, http.StatusUnsupportedMediaType, "the Content-Type has to be application/json, without a Content-Encoding")
 		return nil, false
 	}
-	body, err := []byte(nil), error(&http.MaxBytesError{Limit: s.MaxBody})
+	err := error(&http.MaxBytesError{Limit: s.MaxBody})
 	if r.ContentLength <= s.MaxBody {
 		body, err = io.ReadAll(r.Body)
 	}
@@ -86,7 +93,7 @@ func (s *surface) readMessage(w http.ResponseWriter, r *http.Request) (same *htt
 		return nil, false
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	return r, true
+	return body, true
 }
 
 func unread(err error) (status int, text string) {

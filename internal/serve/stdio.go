@@ -18,6 +18,7 @@ func NewServer(version, instructions string, tools []server.ServerTool) *server.
 		server.WithToolCapabilities(false),
 		server.WithInstructions(instructions),
 		server.WithMethodCacheHints("tools/list", 60_000, "public"),
+		server.WithHooks(acknowledged()),
 	)
 	s.AddTools(tools...)
 	return s
