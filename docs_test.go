@@ -15,26 +15,51 @@ import (
 	"r2v-mcp/tools"
 )
 
-//go:generate go test -run ^TestREADME$ -update .
+//go:generate go test -run "^TestREADME$|^TestDeploy$" -update .
 
 var update = flag.Bool("update", false, "write the generated parts of the README anew")
 
 // The tables of the README are made from the code.
 func TestREADME(t *testing.T) {
-	text, err := os.ReadFile("README.md")
+	text := generated(t, "README.md", map[string]string{"tools": toolTable(t), "models": modelTable(t), "settings": settingTable()})
+	require.LessOrEqual(t, strings.Count(text, "\n"), 250, "a newcomer reads it in five minutes")
+}
+
+func TestDeploy(t *testing.T) {
+	generated(t, "docs/deploy.md", map[string]string{"metrics": metricTable(t)})
+}
+
+// generated holds the tables of a document against the code, and returns the document.
+func generated(t *testing.T, path string, tables map[string]string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
 	require.NoError(t, err)
 	want := text
-	for name, table := range map[string]string{"tools": toolTable(t), "models": modelTable(t), "settings": settingTable()} {
+	for name, table := range tables {
 		part := regexp.MustCompile(`(?s)(<!-- generated: ` + name + ` -->\n).*?(<!-- end -->)`)
 		require.Len(t, part.FindAll(want, -1), 1, name)
 		want = part.ReplaceAll(want, []byte("${1}"+strings.ReplaceAll(table, "$", "$$")+"${2}"))
 	}
 	if *update && !bytes.Equal(text, want) {
-		require.NoError(t, os.WriteFile("README.md", want, 0o644))
+		require.NoError(t, os.WriteFile(path, want, 0o644))
 		text = want
 	}
 	require.Equal(t, string(want), string(text), "run: go generate ./...")
-	require.LessOrEqual(t, bytes.Count(text, []byte("\n")), 250, "a newcomer reads it in five minutes")
+	return string(text)
+}
+
+// metricTable is made of where the metrics are declared: a family says nothing of itself before it has counted something.
+func metricTable(t *testing.T) string {
+	var b strings.Builder
+	b.WriteString("| metric | what it tells |\n| --- | --- |\n")
+	for _, path := range []string{"internal/metrics/metrics.go", "internal/metrics/handler.go"} {
+		source, err := os.ReadFile(path)
+		require.NoError(t, err)
+		for _, m := range regexp.MustCompile(`"(r2v_\w+)", "([^"]+)"`).FindAllStringSubmatch(string(source), -1) {
+			fmt.Fprintf(&b, "| `%s` | %s |\n", m[1], m[2])
+		}
+	}
+	return b.String()
 }
 
 func toolTable(t *testing.T) string {
