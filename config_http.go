@@ -73,14 +73,26 @@ func (c *Config) verifyPeople(bad func(name, format string, args ...any)) {
 // guarded reports whether people have to say who they are.
 func (c *Config) guarded() bool { return c.TokensFile != "" || c.OIDCIssuer != "" }
 
-// verifyOpen refuses to serve everybody: without tokens whoever reaches the server spends its money.
+// verifyOpen refuses to serve everybody: without tokens whoever reaches the server spends its money, by its own address or by that of
+// a proxy before it.
 func (c *Config) verifyOpen() error {
-	host, _, _ := net.SplitHostPort(c.Addr)
-	if c.guarded() || isLoopback(host) {
+	if c.guarded() {
 		return nil
 	}
-	return fmt.Errorf("R2V_ADDR: %s can be reached from other machines, and whoever reaches it could spend your money. Set R2V_TOKENS_FILE "+
-		"(R2V_TOKENS_FILE=/path/to/tokens r2v-mcp token NAME makes the first one), or R2V_OIDC_ISSUER and R2V_OIDC_AUDIENCE; or listen on 127.0.0.1 alone", c.Addr)
+	for name, addresses := range map[string][]string{"R2V_ADDR": {"http://" + c.Addr}, "R2V_PUBLIC_URL": {c.PublicURL}, "R2V_ALLOWED_HOSTS": c.AllowedHosts, "R2V_ALLOWED_ORIGINS": c.AllowedOrigins} {
+		for _, address := range addresses {
+			if !strings.Contains(address, "://") {
+				address = "http://" + address
+			}
+			if u, err := url.Parse(address); err == nil && (isLoopback(u.Hostname()) || address == "http://" && name != "R2V_ADDR") {
+				continue
+			}
+			return fmt.Errorf("%s: %s is for others than this machine, and whoever reaches this server could spend your money. Set R2V_TOKENS_FILE "+
+				"(R2V_TOKENS_FILE=/path/to/tokens r2v-mcp token NAME makes the first one), or R2V_OIDC_ISSUER and R2V_OIDC_AUDIENCE; or stay on 127.0.0.1 alone",
+				name, strings.TrimPrefix(address, "http://"))
+		}
+	}
+	return nil
 }
 
 // hosts are the names under which clients may ask for this server.

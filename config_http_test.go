@@ -51,7 +51,13 @@ func TestNobodyServesTheWorldWithoutTokens(t *testing.T) {
 		require.NoError(t, err)
 		require.ErrorContains(t, cfg.verifyOpen(), "R2V_TOKENS_FILE", addr)
 	}
+	for _, line := range []string{"R2V_PUBLIC_URL=https://r2v.example.com", "R2V_ALLOWED_HOSTS=localhost,r2v.example.com", "R2V_ALLOWED_ORIGINS=https://app.example.com"} {
+		cfg, err := read(t, line)
+		require.NoError(t, err)
+		require.ErrorContains(t, cfg.verifyOpen(), "R2V_TOKENS_FILE", "a proxy on this machine leads others here")
+	}
 	for _, lines := range [][]string{
+		{"R2V_ADDR=127.0.0.1:8787", "R2V_PUBLIC_URL=http://localhost:8787", "R2V_ALLOWED_HOSTS=127.0.0.1", "R2V_ALLOWED_ORIGINS=http://localhost:6274"},
 		{"R2V_ADDR=127.0.0.1:8787"}, {"R2V_ADDR=[::1]:8787"}, {"R2V_ADDR=localhost:0"}, {"R2V_ADDR=127.8.8.8:1"},
 		{"R2V_ADDR=0.0.0.0:8787", "R2V_TOKENS_FILE=/tokens"},
 		{"R2V_ADDR=:8787", "R2V_OIDC_ISSUER=https://login.example.com", "R2V_OIDC_AUDIENCE=r2v"},

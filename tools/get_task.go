@@ -22,10 +22,6 @@ const defaultWait = 25 * time.Second
 // wholePrompt is how many characters of a prompt are told of a task that is asked for.
 const wholePrompt = 400
 
-// mostWaiting bounds the calls that wait at a time unless the set says otherwise, below the number that the server works on at a time: a purchase, or its
-// cancellation, never queues behind those who only wait.
-const mostWaiting = 64
-
 type getTaskArguments struct {
 	TaskID      string `json:"task_id"`
 	WaitSeconds *int   `json:"wait_seconds,omitempty" jsonschema_description:"Default {default_wait}, max {max_wait}"`
@@ -93,10 +89,11 @@ func (s *Set) task(ctx context.Context, in getTaskArguments, problems []video.Pr
 	if len(problems) > 0 {
 		return nil, &refusal{what: "The task could not be looked up.", problems: problems, charged: video.NotCharged, next: "Call get_task with the task_id that generate_r2v returned."}
 	}
-	if int(s.waiting.Add(1)) > cmp.Or(s.MostWaiting, mostWaiting) { // calls that wait hold the places in which others are served
+	leave, ok := s.waiting.take(s.owner(ctx), cmp.Or(s.MostWaiting, mostWaiting))
+	if !ok { // calls that wait hold the places in which others are served
 		wait = 0
 	}
-	defer s.waiting.Add(-1)
+	defer leave()
 	task, err := s.wait(ctx, id, min(wait, s.MaxWait), req)
 	if task.ID == "" {
 		return nil, notFound(err)

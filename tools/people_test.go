@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -303,6 +304,27 @@ func TestOnlySoManyCallsWait(t *testing.T) {
 	}
 	w.answer("get_task", arguments{"task_id": "r2v-x"})
 	require.Empty(t, crowd.begun, "it was answered at once")
+	close(crowd.end)
+	waiting.Wait()
+}
+
+func TestOnePersonDoesNotTakeAllPlacesToWait(t *testing.T) {
+	w := newWorld(t, options{})
+	set, crowd := w.set(options{}), crowded{begun: make(chan bool, 9), end: make(chan struct{})}
+	var who atomic.Value
+	who.Store("anna")
+	set.MostWaiting, set.Tasks, set.Person = 4, crowd, func(context.Context) string { return who.Load().(string) }
+	w.connect(set)
+	var waiting sync.WaitGroup
+	waits := func() {
+		waiting.Go(func() { w.call("get_task", arguments{"task_id": "r2v-x"}) })
+		<-crowd.begun
+	}
+	waits()
+	w.answer("get_task", arguments{"task_id": "r2v-x"})
+	require.Empty(t, crowd.begun, "it was answered at once")
+	who.Store("bob")
+	waits()
 	close(crowd.end)
 	waiting.Wait()
 }

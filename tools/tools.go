@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/mark3labs/mcp-go/server"
@@ -63,11 +62,11 @@ type Set struct {
 	// Called is told of each call once, when its answer is ready. Nil where nobody wants to know.
 	Called func(context.Context, Call)
 
-	MostWaiting int  // how many calls of get_task wait at a time: those beyond are answered at once; 0 is 64
+	MostWaiting int  // how many calls of get_task wait at a time, of which one named person may have a quarter: those beyond are answered at once; 0 is 64
 	HidePaths   bool // the caller is elsewhere: paths of this machine are not shown
 	NoFiles     bool // references are not read from this machine's files
 
-	waiting atomic.Int32
+	waiting places
 }
 
 // owner is whose the tasks of a call are.

@@ -50,10 +50,14 @@ func (p *page) sendClip(w http.ResponseWriter, r *http.Request, task *video.Task
 	defer func() { _ = content.Close() }() // it is only read
 	h := w.Header()
 	h.Set("Content-Type", "video/mp4")
-	h.Set("Content-Disposition", fmt.Sprintf("inline; filename=%q", "r2v-"+task.ID+".mp4"))
+	h.Set("Content-Disposition", fmt.Sprintf("inline; filename=%q", task.ID+".mp4"))
 	h.Set("Cache-Control", "private, no-cache") // the person's browser keeps it, and asks each time whether it still may
-	h.Set("Vary", "Cookie")
+	h.Set("Vary", "Cookie, Authorization")
 	h.Set("ETag", fmt.Sprintf(`"%s-%x"`, task.ID, saved.UnixNano()))
+	if strings.Contains(r.Header.Get("Range"), ",") { // each of many ranges may be a request to a storage that bills it; players ask for one
+		r = r.Clone(r.Context())
+		r.Header.Del("Range")
+	}
 	http.ServeContent(w, r, "", saved, content)
 }
 

@@ -21,9 +21,9 @@ func TestAClipIsItsOwnersAndComesInParts(t *testing.T) {
 	require.Equal(t, http.StatusOK, whole.StatusCode)
 	require.Equal(t, string(want), body(t, whole))
 	require.Equal(t, "video/mp4", whole.Header.Get("Content-Type"))
-	require.Equal(t, `inline; filename="r2v-r2v_a.mp4"`, whole.Header.Get("Content-Disposition"))
+	require.Equal(t, `inline; filename="r2v_a.mp4"`, whole.Header.Get("Content-Disposition"))
 	require.Equal(t, "private, no-cache", whole.Header.Get("Cache-Control"))
-	require.Equal(t, "Cookie", whole.Header.Get("Vary"))
+	require.Equal(t, "Cookie, Authorization", whole.Header.Get("Vary"))
 	require.Equal(t, "bytes", whole.Header.Get("Accept-Ranges"))
 
 	part := ask(h, http.MethodGet, "/clips/r2v_a.mp4", annasToken, map[string]string{"Range": "bytes=10-19"})
@@ -31,6 +31,10 @@ func TestAClipIsItsOwnersAndComesInParts(t *testing.T) {
 	require.Equal(t, string(want[10:20]), body(t, part))
 	beyond := ask(h, http.MethodGet, "/clips/r2v_a.mp4", annasToken, map[string]string{"Range": "bytes=99999999-"})
 	require.Equal(t, http.StatusRequestedRangeNotSatisfiable, beyond.StatusCode)
+
+	many := ask(h, http.MethodGet, "/clips/r2v_a.mp4", annasToken, map[string]string{"Range": "bytes=0-0,2-2,4-4"})
+	require.Equal(t, http.StatusOK, many.StatusCode, "a storage would be asked for each of them")
+	require.Equal(t, string(want), body(t, many))
 
 	head := ask(h, http.MethodHead, "/clips/r2v_a.mp4", annasToken, nil)
 	require.Equal(t, http.StatusOK, head.StatusCode)
