@@ -24,8 +24,8 @@ type HTTPConfig struct {
 	OIDCAudience    string   `env:"R2V_OIDC_AUDIENCE" desc:"whom its tokens must be made for" shown:"none"`
 	TLSCert         string   `env:"R2V_TLS_CERT" desc:"certificate chain in PEM, read again when it changes" shown:"none: plain HTTP"`
 	TLSKey          string   `env:"R2V_TLS_KEY" desc:"its private key in PEM" shown:"none"`
-	RateLimit       string   `env:"R2V_RATE_LIMIT, default=100" desc:"calls a second of one person, for a moment five times as many; off for no limit"`
-	BudgetPerPerson string   `env:"R2V_BUDGET_PER_PERSON" desc:"what of a day's budget one person may spend" shown:"all of it"`
+	RateLimit       string   `env:"R2V_RATE_LIMIT, default=100" desc:"messages a second of one person, for a moment five times as many; off for no limit"`
+	BudgetPerPerson string   `env:"R2V_BUDGET_PER_PERSON" desc:"refuse a clip that may cost a person more than their day has left" shown:"none but R2V_BUDGET_PER_DAY"`
 
 	perPerson *decimal.Decimal // BudgetPerPerson, nil for none
 	rate      rate.Limit       // RateLimit
@@ -64,6 +64,9 @@ func (c *Config) verifyPeople(bad func(name, format string, args ...any)) {
 	if u, err := url.Parse(c.OIDCIssuer); c.OIDCIssuer != "" && (err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
 		u.Scheme != "https" && !(u.Scheme == "http" && isLoopback(u.Hostname()))) {
 		bad("R2V_OIDC_ISSUER", "%q is no https:// address", c.OIDCIssuer)
+	}
+	if c.TLSCert != "" && strings.HasPrefix(c.PublicURL, "http:") {
+		bad("R2V_PUBLIC_URL", "%q is plain http, and R2V_TLS_CERT makes this server speak TLS: begin it with https://", c.PublicURL)
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		bad("R2V_TLS_CERT", "it and R2V_TLS_KEY belong together")

@@ -26,6 +26,7 @@ func TestABadSettingOfHTTPIsRefusedByItsName(t *testing.T) {
 		{[]string{"R2V_OIDC_AUDIENCE=r2v"}, "R2V_OIDC_ISSUER: it and R2V_OIDC_AUDIENCE belong together"},
 		{[]string{"R2V_OIDC_ISSUER=http://login.example.com", "R2V_OIDC_AUDIENCE=r2v"}, "is no https:// address"},
 		{[]string{"R2V_TLS_CERT=/tls/cert.pem"}, "R2V_TLS_CERT: it and R2V_TLS_KEY belong together"},
+		{[]string{"R2V_TLS_CERT=/tls/cert.pem", "R2V_TLS_KEY=/tls/key.pem", "R2V_PUBLIC_URL=http://r2v.example.com"}, "R2V_PUBLIC_URL: "},
 		{[]string{"R2V_RATE_LIMIT=fast"}, `R2V_RATE_LIMIT: "fast" is neither off nor a number`},
 		{[]string{"R2V_RATE_LIMIT=0"}, "R2V_RATE_LIMIT: "},
 		{[]string{"R2V_RATE_LIMIT=NaN"}, "R2V_RATE_LIMIT: "},

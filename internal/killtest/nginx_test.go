@@ -147,6 +147,7 @@ func (f *fleet) nginxConf(dir, socket string) string {
 	text, err := os.ReadFile(filepath.Join("..", "..", "deploy", "nginx.conf"))
 	require.NoError(f.t, err)
 	conf := string(text)
+	require.NotContains(f.t, conf, "consistent", "it hashes names, and of several addresses of one name takes turns")
 	replace := func(old string, times int, replacement string) {
 		require.Equal(f.t, times, strings.Count(conf, old), "%q in deploy/nginx.conf", old)
 		conf = strings.ReplaceAll(conf, old, replacement)

@@ -55,6 +55,21 @@ func (l *Ledger) Count(ctx context.Context, f video.Filter) (n int, err error) {
 	return n, err
 }
 
+const countOpen = "SELECT status, count(*) FROM r2v_task WHERE status IN ('PENDING', 'RUNNING', 'UNKNOWN') GROUP BY status" // the words of its index
+
+// CountOpen returns how many tasks of all people have not ended or are in doubt, by status.
+func (l *Ledger) CountOpen(ctx context.Context) (map[video.Status]int, error) {
+	open := map[video.Status]int{}
+	err := l.each(ctx, func(rows *sql.Rows) error {
+		var status video.Status
+		var n int
+		err := rows.Scan(&status, &n)
+		open[status] = n
+		return err
+	}, countOpen)
+	return open, err
+}
+
 func writeCursor(before int64, id string) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(strconv.FormatInt(before, 36) + " " + id))
 }

@@ -137,7 +137,10 @@ func apart() map[string]func(t *testing.T, l *ledger.Ledger) {
 				}
 			}
 			require.Len(t, pages(t, l, video.Filter{Everyone: true, Owner: "bob", Limit: 5}, func() {}), 24)
+			open, err := l.CountOpen(t.Context())
+			require.NoError(t, err)
 			n, err := l.Count(t.Context(), video.Filter{Everyone: true, Status: video.Pending})
+			require.Equal(t, map[video.Status]int{video.Pending: n}, open)
 			require.NoError(t, err)
 			require.Equal(t, 24, n)
 		},

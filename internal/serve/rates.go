@@ -14,6 +14,9 @@ import (
 // maxPeople bounds how many people's rates are kept at once.
 const maxPeople = 10_000
 
+// leastBurst is how many messages may come at once in any case: a client sends some before its first call.
+const leastBurst = 10
+
 // rates counts the messages of each person.
 type rates struct {
 	limit  rate.Limit // 0: none
@@ -26,7 +29,7 @@ func newRates(limit rate.Limit) *rates {
 	if limit <= 0 || limit == rate.Inf {
 		return &rates{}
 	}
-	return &rates{limit: limit, burst: max(1, int(math.Ceil(5*float64(limit)))), people: map[string]*rate.Limiter{}}
+	return &rates{limit: limit, burst: max(leastBurst, int(math.Ceil(5*float64(limit)))), people: map[string]*rate.Limiter{}}
 }
 
 // allow takes one message of a person, or tells in how many seconds there will be room for it.
