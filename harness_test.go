@@ -125,9 +125,15 @@ func (l *lines) Write(p []byte) (int, error) {
 // until starts a command and returns when it has written some words to stdout or stderr.
 func until(t *testing.T, env []string, want string, args ...string) *running {
 	t.Helper()
+	return untilOf(t, built(t, "r2v-mcp"), env, want, args...)
+}
+
+// untilOf is until, for any program.
+func untilOf(t *testing.T, path string, env []string, want string, args ...string) *running {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	t.Cleanup(cancel)
-	r := &running{cmd: exec.CommandContext(ctx, built(t, "r2v-mcp"), args...), said: &lines{want: want, seen: make(chan struct{})}}
+	r := &running{cmd: exec.CommandContext(ctx, path, args...), said: &lines{want: want, seen: make(chan struct{})}}
 	r.cmd.Env, r.cmd.Stdout, r.cmd.Stderr = env, r.said, r.said // one writer for both: os/exec writes to it from one goroutine
 	require.NoError(t, r.cmd.Start())
 	select {

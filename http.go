@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -44,8 +43,8 @@ func (p *program) http(cmd *cobra.Command, _ []string) error {
 	if err := cfg.verifyOpen(); err != nil {
 		return err
 	}
-	debug.SetGCPercent(heapGrowth) // at once: nobody waits for the start of a server as for that of a tool
-	logger := slog.New(trace.Handler(slog.NewJSONHandler(p.stderr, &slog.HandlerOptions{Level: cfg.level}), person))
+	debug.SetGCPercent(heapGrowthHTTP) // at once: nobody waits for the start of a server as for that of a tool
+	logger := slog.New(trace.Handler(slog.NewJSONHandler(p.stderr, &slog.HandlerOptions{Level: cfg.level, ReplaceAttr: withAdvice}), person))
 	people, err := cfg.people(logger)
 	if err != nil {
 		return err
@@ -56,6 +55,10 @@ func (p *program) http(cmd *cobra.Command, _ []string) error {
 		return err
 	}
 	defer l.close()
+	l.growth = heapGrowthHTTP
+	if err := l.openLedger(cmd.Context()); err != nil {
+		return err
+	}
 	o := serve.Options{Hosts: cfg.hosts(), Origins: cfg.AllowedOrigins, PublicURL: cfg.PublicURL, Ready: l.tasks.Ledger.Ready, Rate: cfg.rate, Logger: logger}
 	if err := cfg.doors(cmd.Context(), people, &o); err != nil {
 		return err
@@ -68,6 +71,7 @@ func (p *program) http(cmd *cobra.Command, _ []string) error {
 		return err
 	}
 	defer l.follow(cmd.Context())()
+	defer l.lookAtStorage(cmd.Context())()
 	logger.Info("serving", "url", cfg.scheme()+"://"+o.Listener.Addr().String(), "tokens", cfg.guarded(), "ledger", cfg.ledgerName())
 	return serve.HTTP(cmd.Context(), o)
 }
@@ -82,7 +86,14 @@ func (l *life) surface(cfg *Config, catalogue *video.Catalogue, counted *metrics
 	set.NoFiles = cfg.FileRoots == "" || cfg.FileRoots == "off"
 	set.Called = func(ctx context.Context, c tools.Call) {
 		counted.Call(c.Tool, c.Outcome, c.Took)
-		l.logger.InfoContext(ctx, "call", "tool", c.Tool, "outcome", c.Outcome, "task", c.TaskID, "ms", c.Took.Milliseconds())
+		about := []any{"tool", c.Tool, "outcome", c.Outcome, "task", c.TaskID, "ms", c.Took.Milliseconds()}
+		if c.Code != "" {
+			about = append(about, "code", c.Code)
+		}
+		if c.Err != nil {
+			about = append(about, "err", c.Err)
+		}
+		l.logger.InfoContext(ctx, "call", about...)
 	}
 	all, err := set.All()
 	if err != nil {
@@ -92,7 +103,9 @@ func (l *life) surface(cfg *Config, catalogue *video.Catalogue, counted *metrics
 		all[i].Handler = traced(all[i].Handler)
 	}
 	o.Server = serve.NewServer(version, set.Instructions(), all)
-	media.Folders = cfg.folders(noRoots)
+	if !set.NoFiles {
+		media.Folders = cfg.folders(nil) // the operator's: nobody's own are on this machine
+	}
 	o.Metrics = counted.Handler()
 	return nil
 }
@@ -105,11 +118,6 @@ func traced(next server.ToolHandlerFunc) server.ToolHandlerFunc {
 		}
 		return next(ctx, req)
 	}
-}
-
-// noRoots are the folders of a client over HTTP: its own are on its own machine.
-func noRoots(context.Context) ([]string, bool, error) {
-	return nil, true, errors.New("its files are not on this server's computer")
 }
 
 // people are those who may ask, nil for everybody on this machine.
@@ -146,8 +154,8 @@ func (c *Config) people(logger *slog.Logger) (auth.Verifier, error) {
 // doors opens the listener, with TLS where that is set, and puts who may pass before it, and the trace of what passes.
 func (c *Config) doors(ctx context.Context, people auth.Verifier, o *serve.Options) (err error) {
 	if c.TLSCert != "" {
-		if o.TLS, err = serve.Certificate(c.TLSCert, c.TLSKey); err != nil {
-			return fmt.Errorf("R2V_TLS_CERT: %w", err)
+		if o.TLS, err = serve.Certificate(c.TLSCert, c.TLSKey, o.Logger); err != nil {
+			return fmt.Errorf("R2V_TLS_CERT and R2V_TLS_KEY: %w", err)
 		}
 	}
 	if o.Listener, err = new(net.ListenConfig).Listen(ctx, "tcp", c.Addr); err != nil {

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -70,16 +72,28 @@ func (l *life) clip(ctx context.Context, task *video.Task) (io.ReadSeekCloser, t
 	return l.store.Open(ctx, task.SavedTo)
 }
 
-// link gives an address of a saved clip: one of the storage that is signed, or of this server, if it is known under one.
+// link gives an address of a saved clip: one of the storage that is signed, or of this server, if it is known under one. An error that is
+// [fs.ErrNotExist] says that its file is gone; whether an object is, nobody asks the storage each time.
 func (l *life) link(base string) func(context.Context, *video.Task) (string, time.Time, error) {
 	return func(ctx context.Context, task *video.Task) (string, time.Time, error) {
-		if bucket, ok := l.store.(*clips.Bucket); ok && strings.HasPrefix(task.SavedTo, "s3://") {
-			return bucket.Link(ctx, task.SavedTo)
-		}
-		if base == "" || task.SavedTo == "" {
+		if task.SavedTo == "" {
 			return "", time.Time{}, nil
 		}
-		return base + "/clips/" + task.ID + ".mp4", time.Time{}, nil
+		switch kept := l.store.(type) {
+		case *clips.Bucket:
+			if base != "" || strings.HasPrefix(task.SavedTo, "s3://") {
+				return kept.Link(ctx, task.SavedTo)
+			}
+		case clips.Folder:
+			err := kept.Look(task.SavedTo)
+			if errors.Is(err, fs.ErrNotExist) || base != "" && err != nil { // here a file of another folder is as good
+				return "", time.Time{}, err
+			}
+			if base != "" {
+				return base + "/clips/" + task.ID + ".mp4", time.Time{}, nil
+			}
+		}
+		return "", time.Time{}, nil
 	}
 }
 

@@ -39,10 +39,10 @@ func TestMain(m *testing.M) {
 	_ = os.RemoveAll(binaries)
 }
 
-// build makes this program and the bare server as a release is made, and returns the folder with both.
+// build makes this program and the bare servers as a release is made, and returns the folder with them.
 var build = sync.OnceValues(func() (string, error) {
 	cmd := exec.CommandContext(context.Background(), "go", "build", "-trimpath", "-ldflags", "-s -w",
-		"-o", binaries+string(filepath.Separator), ".", "./testdata/bare")
+		"-o", binaries+string(filepath.Separator), ".", "./testdata/bare", "./testdata/echo")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)

@@ -25,7 +25,11 @@ const (
 	// heapGrowth is by how many percent the heap may grow before it is collected, once a server has started: it runs all day
 	// beside others, and memory is worth more there than a few milliseconds of computing in a minute.
 	heapGrowth = 20
-	userAgent  = "r2v-mcp/" + version
+	// heapGrowthHTTP is the same of a server for many: at 20 a call costs a quarter more, at 100 a thousand callers who wait hold
+	// 90 MB while others call, and at 50 they hold 85.
+	heapGrowthHTTP = 50
+
+	userAgent = "r2v-mcp/" + version
 	// started is when a client has got its list of tools.
 	started = time.Second
 )
@@ -39,6 +43,7 @@ type life struct {
 	logger  *slog.Logger
 	store   store // nil where nothing is saved
 	hasKey  bool  // to look at tasks with
+	growth  int   // of the heap, in percent
 }
 
 // newLife makes what the settings name. What is counted is told to counted, if there is one.
@@ -65,7 +70,7 @@ func newLife(cfg *Config, catalogue *video.Catalogue, logger *slog.Logger, count
 			return nil, err
 		}
 	}
-	l := &life{tasks: t, door: door, looking: looking, logger: logger, hasKey: cfg.APIKey != ""}
+	l := &life{tasks: t, door: door, looking: looking, logger: logger, hasKey: cfg.APIKey != "", growth: heapGrowth}
 	if l.store, err = cfg.store(door); err != nil {
 		return nil, err
 	}
@@ -87,17 +92,7 @@ func (l *life) count(m *metrics.Metrics) {
 	if t.Saver != nil {
 		t.Saver = m.Saves(t.Saver)
 	}
-	m.CountOpen(func(ctx context.Context) (map[video.Status]int, error) {
-		open := map[video.Status]int{}
-		for _, status := range []video.Status{video.Pending, video.Running, video.Unknown} {
-			n, err := t.Ledger.Count(ctx, video.Filter{Status: status, Everyone: true})
-			if err != nil {
-				return nil, err
-			}
-			open[status] = n
-		}
-		return open, nil
-	})
+	m.CountOpen(t.Ledger.CountOpen)
 }
 
 // toolbox makes the tools' set, and what looks at references for them.
@@ -130,7 +125,7 @@ func (l *life) follow(ctx context.Context) (stop func()) {
 	if l.hasKey {
 		following.Go(func() { l.tasks.Run(ctx) })
 	}
-	calm := time.AfterFunc(started, func() { debug.SetGCPercent(heapGrowth) })
+	calm := time.AfterFunc(started, func() { debug.SetGCPercent(l.growth) })
 	return func() { calm.Stop(); cancel(); following.Wait() }
 }
 

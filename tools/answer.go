@@ -126,7 +126,8 @@ func (s *Set) pollAfter(t *video.Task) int {
 }
 
 // refuse turns an error of the task's life into an answer in full.
-func refuse(what string, err error) *refusal {
+func (s *Set) refuse(what string, err error) *refusal {
+	err = s.told(err)
 	r := &refusal{what: what, charged: video.NotCharged, next: "Call again; if it stays like this, tell the user.", cause: err}
 	if err != nil {
 		r.what += " " + err.Error()
@@ -141,8 +142,8 @@ func refuse(what string, err error) *refusal {
 }
 
 // notFound refuses an id of which nothing could be learned. Whatever its task cost to make, this call does not know it.
-func notFound(err error) *refusal {
-	r := refuse("The task could not be looked up, which costs nothing.", err)
+func (s *Set) notFound(err error) *refusal {
+	r := s.refuse("The task could not be looked up, which costs nothing.", err)
 	r.charged = video.ChargedUnknown
 	return r
 }

@@ -26,6 +26,8 @@ type Call struct {
 	Tool    string
 	TaskID  string // ours, of the task that the answer is about; empty where it is about none
 	Outcome string // "ok"; "refused" where the answer says no; "failed" where that is the server's own fault: a crash, or its ledger
+	Code    string // of the error that the answer tells, such as "LedgerUnavailable"; empty where it tells none
+	Err     error  // of a failed call: what the operator is to know. It holds no prompt and no link
 	Took    time.Duration
 }
 
@@ -61,7 +63,9 @@ func handler[In, Out any](s *Set, tool string, do function[In, Out]) server.Tool
 		call, began := Call{Tool: tool, Outcome: outcomeFailed}, time.Now()
 		defer func() {
 			if recover() != nil {
-				result, err = mcp.NewToolResultError(panicked()), nil
+				place := panickedIn()
+				result, err = mcp.NewToolResultError(panicked(place)), nil
+				call.Err = errors.New("it panicked in " + place)
 			}
 			if s.Called != nil {
 				call.Took = time.Since(began)
@@ -75,6 +79,8 @@ func handler[In, Out any](s *Set, tool string, do function[In, Out]) server.Tool
 		}
 		if result, err = answered(out); err == nil {
 			call.Outcome = outcomeOK
+		} else {
+			call.Err = errors.New("its answer is no JSON") // whose own words may repeat it
 		}
 		if about, ok := any(out).(interface{ about() string }); ok {
 			call.TaskID = about.about()
@@ -88,8 +94,12 @@ const outcomeOK, outcomeRefused, outcomeFailed = "ok", "refused", "failed"
 // refused notes why a call was refused.
 func (c *Call) refused(err error) {
 	c.Outcome = outcomeRefused
-	if known, ok := errors.AsType[*video.Error](err); ok && (known.Code == "LedgerUnavailable" || known.Code == "NotRecorded") {
-		c.Outcome = outcomeFailed
+	known, ok := errors.AsType[*video.Error](err)
+	if ok {
+		c.Code = known.Code
+	}
+	if ok && ofLedger(known) {
+		c.Outcome, c.Err = outcomeFailed, uncovered(known, err)
 	}
 	if no, ok := errors.AsType[*refusal](err); ok {
 		c.TaskID = no.task
@@ -139,16 +149,20 @@ func rawArguments(req mcp.CallToolRequest) ([]byte, error) {
 	return raw, nil
 }
 
-// panicked keeps the process alive and the caller informed. The panic's own text may hold anything, so only the place is
-// told.
-func panicked() string {
+// panickedIn is where a panic was. Its own text may hold anything, so only the place is told.
+func panickedIn() string {
 	place := "unknown"
 	for line := range strings.Lines(string(debug.Stack())) {
-		if name, found := strings.CutPrefix(line, "r2v-mcp/"); found && !strings.Contains(line, "tools.panicked") && !strings.Contains(line, "tools.handler") {
+		if name, found := strings.CutPrefix(line, "r2v-mcp/"); found && !strings.Contains(line, "tools.panickedIn") && !strings.Contains(line, "tools.handler") {
 			place, _, _ = strings.Cut(name, "(")
 			break
 		}
 	}
+	return place
+}
+
+// panicked keeps the caller of a broken tool informed.
+func panicked(place string) string {
 	return (&refusal{
 		what: "Internal error in " + place + ": this is a bug of r2v-mcp.", charged: video.ChargedUnknown,
 		next: "Do not repeat a purchase; ask get_task about any task_id you have, and report the bug.",

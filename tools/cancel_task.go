@@ -35,9 +35,9 @@ func (s *Set) cancel(ctx context.Context, in cancelTaskArguments, problems []vid
 	task, err := s.Tasks.Cancel(ctx, s.owner(ctx), id)
 	switch {
 	case task.ID == "":
-		return nil, notFound(err)
+		return nil, s.notFound(err)
 	case err != nil:
-		return nil, uncancelled(&task, err)
+		return nil, s.uncancelled(&task, err)
 	}
 	out := &cancelAnswer{
 		TaskID: task.ID, ProviderTaskID: task.ProviderTaskID, Status: string(task.Status), Charged: string(task.Charged()),
@@ -51,12 +51,12 @@ func (s *Set) cancel(ctx context.Context, in cancelTaskArguments, problems []vid
 
 // uncancelled says why a task goes on, in which state it is, and what that means for the money: what the task costs is known
 // from its state, whatever became of the cancellation.
-func uncancelled(t *video.Task, err error) *refusal {
+func (s *Set) uncancelled(t *video.Task, err error) *refusal {
 	what := "is not known to be cancelled"
 	if known, ok := errors.AsType[*video.Error](err); ok && (known.Code == "NotPending" || known.Code == "BoughtElsewhere") {
 		what = "was not cancelled"
 	}
-	r := refuse(fmt.Sprintf("Task %s %s; its status when last seen: %s.", t.ID, what, t.Status), err)
+	r := s.refuse(fmt.Sprintf("Task %s %s; its status when last seen: %s.", t.ID, what, t.Status), err)
 	r.charged, r.task = t.Charged(), t.ID
 	return r
 }

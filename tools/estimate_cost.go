@@ -121,7 +121,7 @@ func (s *Set) budget(ctx context.Context, q *quote) *budgetAnswer {
 	}
 	day, err := s.Tasks.Budget(ctx, s.owner(ctx), currency)
 	if err != nil {
-		q.report.Warnings = append(q.report.Warnings, "budget: what is left of today's is not known: "+err.Error())
+		q.report.Warnings = append(q.report.Warnings, "budget: what is left of today's is not known: "+s.told(err).Error())
 	}
 	if day != nil {
 		out.PerDay, out.LeftToday, out.LeftAfter = number(day.PerDay), number(day.Left), number(day.Left.Sub(high))

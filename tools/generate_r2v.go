@@ -128,7 +128,7 @@ func (s *Set) buy(ctx context.Context, in generateArguments, q *quote, req mcp.C
 		bringing, cancel := context.WithTimeout(ctx, longest*3/4) // and the rest is for the purchase
 		defer cancel()
 		if err := s.Media.Sum(bringing, order.Request.References); err != nil {
-			return s.orEarlier(ctx, in, q, refuse("The local files could not be read.", err))
+			return s.orEarlier(ctx, in, q, s.refuse("The local files could not be read.", err))
 		}
 		replay := order
 		replay.Replay, replay.Fingerprint = true, q.report.Fingerprint()
@@ -137,16 +137,16 @@ func (s *Set) buy(ctx context.Context, in generateArguments, q *quote, req mcp.C
 			return s.bought(ctx, task, true, q), nil
 		}
 		if _, known := errors.AsType[*video.Error](err); known { // not only that there is none
-			return nil, unbought(err)
+			return nil, s.unbought(err)
 		}
 		if order.Request, err = s.Media.Bring(bringing, q.report, share(ctx, req, "bytes of local files sent")); err != nil {
-			return nil, refuse("The local files are not at the service.", err)
+			return nil, s.refuse("The local files are not at the service.", err)
 		}
 	}
 	order.Fingerprint = q.report.Fingerprint()
 	task, replayed, err := s.Tasks.Create(ctx, order)
 	if err != nil {
-		return nil, unbought(err)
+		return nil, s.unbought(err)
 	}
 	return s.bought(ctx, task, replayed, q), nil
 }
@@ -189,10 +189,10 @@ func afterReplay(t *video.Task) string {
 }
 
 // unbought refuses a purchase, and never says that there is none where nobody knows.
-func unbought(err error) *refusal {
-	r := refuse("This call brought no clip.", err)
+func (s *Set) unbought(err error) *refusal {
+	r := s.refuse("This call brought no clip.", err)
 	if r.charged == video.ChargedUnknown {
-		r = refuse("Nobody can tell yet what became of this purchase.", err)
+		r = s.refuse("Nobody can tell yet what became of this purchase.", err)
 	}
 	return r
 }

@@ -96,7 +96,7 @@ func (s *Set) task(ctx context.Context, in getTaskArguments, problems []video.Pr
 	defer leave()
 	task, err := s.wait(ctx, id, min(wait, s.MaxWait), req)
 	if task.ID == "" {
-		return nil, notFound(err)
+		return nil, s.notFound(err)
 	}
 	return s.taskAnswer(ctx, task, err), nil
 }
@@ -151,7 +151,7 @@ func (s *Set) taskAnswer(ctx context.Context, task video.Task, lookErr error) *t
 	}
 	out.Warnings = s.taskWarnings(&task, clip)
 	if lookErr != nil {
-		out.Warnings = append(out.Warnings, "this may not be the newest state: "+lookErr.Error())
+		out.Warnings = append(out.Warnings, "this may not be the newest state: "+s.told(lookErr).Error())
 	}
 	return out
 }

@@ -48,6 +48,7 @@ type listedTask struct {
 	Charged        string      `json:"charged" catalogue:"charged"`
 	SavedTo        string      `json:"saved_to,omitempty"`
 	VideoURL       string      `json:"video_url,omitempty" jsonschema_description:"While the clip is not saved"`
+	VideoExpiresAt time.Time   `json:"video_url_expires_at,omitzero"`
 	ErrorCode      string      `json:"error_code,omitempty"`
 	Warnings       []string    `json:"warnings,omitempty"`
 }
@@ -68,7 +69,7 @@ func (s *Set) list(ctx context.Context, in listTasksArguments, problems []video.
 	}
 	tasks, next, err := s.Tasks.List(ctx, f)
 	if err != nil {
-		return nil, refuse("No tasks were listed.", err)
+		return nil, s.refuse("No tasks were listed.", err)
 	}
 	out := &listAnswer{Tasks: []listedTask{}, NextCursor: next, NextStep: afterList(f, len(tasks), next)}
 	for i := range tasks {
@@ -128,8 +129,11 @@ func (s *Set) asListed(ctx context.Context, t *video.Task) listedTask {
 			}
 		}
 	}
-	if linked := t.VideoURL != clip.url; linked || clip.savedTo == "" && !dead(t) { // who has the file needs no link to the service's
+	if linked := t.VideoURL != clip.url; linked || (clip.savedTo == "" || clip.stored()) && !dead(t) { // who has the file needs no link to the service's
 		out.VideoURL = clip.url
+		if clip.url != "" {
+			out.VideoExpiresAt = stamp(clip.expires)
+		}
 	}
 	if t.Failure != nil {
 		out.ErrorCode = t.Failure.Code

@@ -74,7 +74,8 @@ func TestAnothersTaskIsOneThatDoesNotExist(t *testing.T) {
 	}
 	require.Zero(t, anna.counted("cancel"))
 	require.Len(t, listed(anna.answer("list_tasks", nil)), 1)
-	require.Equal(t, "CANCELED", anna.answer("cancel_task", arguments{"task_id": provided})["status"])
+	fresh := anna.answer("generate_r2v", wan27(arguments{"seed": 2})) // which has not begun yet
+	require.Equal(t, "CANCELED", anna.answer("cancel_task", arguments{"task_id": fresh["provider_task_id"]})["status"])
 }
 
 func TestEachBuysTheirOwn(t *testing.T) {
@@ -155,12 +156,15 @@ func TestALinkToTheSavedClip(t *testing.T) {
 		"on this machine":                      {savedTo: "/v/a.mp4", url: provided, list: nil, dies: true, saved: "/v/a.mp4", next: "Done: give the user saved_to, and video_url"},
 		"a link of our own":                    {savedTo: "/v/a.mp4", hide: true, link: ours, url: ours, list: ours, next: "Done: give the user video_url."},
 		"a link after the service's has died":  {age: 48 * time.Hour, savedTo: "/v/a.mp4", hide: true, link: ours, expires: later, url: ours, list: ours, dies: true, next: "Done: give the user video_url and say when it dies."},
-		"a bucket":                             {age: 48 * time.Hour, savedTo: "s3://b/a.mp4", hide: true, link: ours, expires: later, url: ours, list: ours, dies: true, saved: "s3://b/a.mp4", next: "Done: give the user saved_to, and video_url"},
+		"a bucket":                             {age: 48 * time.Hour, savedTo: "s3://b/a.mp4", hide: true, link: ours, expires: later, url: ours, list: ours, dies: true, next: "Done: give the user video_url and say when it dies."},
+		"a bucket, on this machine":            {age: 48 * time.Hour, savedTo: "s3://b/a.mp4", link: ours, expires: later, url: ours, list: ours, dies: true, saved: "s3://b/a.mp4", next: "Done: give the user video_url and say when it dies."},
 		"not saved yet":                        {hide: true, link: ours, url: provided, list: provided, dies: true, next: "still being saved"},
 		"no link, and the service's lives":     {savedTo: "/v/a.mp4", hide: true, url: provided, list: provided, dies: true, next: "Done: give the user video_url and say when it dies."},
 		"no link, and the service's has died":  {age: 48 * time.Hour, savedTo: "/v/a.mp4", hide: true, next: "ask the operator of this server"},
-		"a link that fails":                    {savedTo: "/v/a.mp4", hide: true, failure: errors.New("no such bucket"), url: provided, list: provided, dies: true, next: "Done: give the user video_url and say", unlinking: "no such bucket"},
-		"a bucket whose link fails, long ago":  {age: 48 * time.Hour, savedTo: "s3://b/a.mp4", hide: true, failure: errors.New("no such bucket"), url: provided, dies: true, saved: "s3://b/a.mp4", next: "Done", unlinking: "no such bucket"},
+		"a link that fails":                    {savedTo: "/v/a.mp4", hide: true, failure: errors.New("R2V_SAVE_URL: no such bucket"), url: provided, list: provided, dies: true, next: "Done: give the user video_url and say", unlinking: "tell the operator of this server"},
+		"a bucket whose link fails":            {savedTo: "s3://b/a.mp4", failure: errors.New("no such bucket"), url: provided, list: provided, dies: true, saved: "s3://b/a.mp4", next: "Done: give the user video_url and say", unlinking: "no such bucket"},
+		"a bucket whose link fails, long ago":  {age: 48 * time.Hour, savedTo: "s3://b/a.mp4", hide: true, failure: errors.New("R2V_SAVE_URL: no such bucket"), next: "ask the operator of this server", unlinking: "tell the operator of this server"},
+		"the same, on this machine":            {age: 48 * time.Hour, savedTo: "s3://b/a.mp4", failure: errors.New("no such bucket"), saved: "s3://b/a.mp4", next: "opened by a client of that storage", unlinking: "no such bucket"},
 		"paths are hidden and there is no one": {savedTo: "C:\\v\\a.mp4", hide: true, url: provided, list: provided, dies: true, next: "Done"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -181,12 +185,14 @@ func TestALinkToTheSavedClip(t *testing.T) {
 			row := listed(w.answer("list_tasks", nil))[0]
 			require.Equal(t, tt.url, task["video_url"])
 			require.Equal(t, tt.list, row["video_url"])
+			require.Equal(t, tt.list != nil && tt.dies, row["video_url_expires_at"] != nil)
 			require.Equal(t, tt.dies, task["video_url_expires_at"] != nil)
 			if !tt.expires.IsZero() {
 				require.Equal(t, tt.expires.Format(time.RFC3339), task["video_url_expires_at"])
 			}
 			for _, answer := range []map[string]any{task, row} {
 				require.Equal(t, tt.saved, answer["saved_to"])
+				require.NotContains(t, warningsOf(answer), "R2V_")
 				if tt.unlinking != "" {
 					require.Contains(t, warningsOf(answer), tt.unlinking)
 				}
@@ -267,13 +273,20 @@ func TestEachCallIsToldOnce(t *testing.T) {
 
 	require.GreaterOrEqual(t, heard.all[1].Took, time.Second, "waits are included")
 	for i := range heard.all {
+		if heard.all[i].Err != nil {
+			require.Equal(t, "failed", heard.all[i].Outcome)
+			require.NotContains(t, heard.all[i].Err.Error(), "secret")
+			heard.all[i].Err = nil
+		} else {
+			require.NotEqual(t, "failed", heard.all[i].Outcome)
+		}
 		require.Positive(t, heard.all[i].Took)
 		heard.all[i].Took = 0
 	}
 	require.Equal(t, []tools.Call{
 		{Tool: "generate_r2v", TaskID: id, Outcome: "ok"}, {Tool: "get_task", TaskID: id, Outcome: "ok"}, {Tool: "estimate_cost", Outcome: "ok"}, {Tool: "list_tasks", Outcome: "ok"},
-		{Tool: "generate_r2v", Outcome: "refused"}, {Tool: "get_task", Outcome: "refused"}, {Tool: "cancel_task", TaskID: id, Outcome: "ok"},
-		{Tool: "list_tasks", Outcome: "failed"}, {Tool: "get_task", Outcome: "failed"},
+		{Tool: "generate_r2v", Outcome: "refused"}, {Tool: "get_task", Outcome: "refused", Code: "TaskNotFound"}, {Tool: "cancel_task", TaskID: id, Outcome: "ok"},
+		{Tool: "list_tasks", Outcome: "failed", Code: "LedgerUnavailable"}, {Tool: "get_task", Outcome: "failed"},
 	}, heard.all)
 }
 

@@ -27,7 +27,11 @@ func (s *Set) quote(ctx context.Context, in generateArguments, unread []video.Pr
 	if s.Media != nil && len(req.References) <= s.Catalogue.MostReferences() { // more are refused as a whole
 		req.References = s.Media.Look(ctx, req.References)
 	}
-	q := &quote{report: s.Catalogue.Check(req, s.Region), unread: unread}
+	check := s.Catalogue.Check
+	if s.NoFiles {
+		check = s.Catalogue.CheckFar
+	}
+	q := &quote{report: check(req, s.Region), unread: unread}
 	if s.Media != nil {
 		s.Media.Forget(q.refusedFiles()...)
 	}

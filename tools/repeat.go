@@ -41,6 +41,7 @@ func (s *Set) orEarlier(ctx context.Context, in generateArguments, q *quote, no 
 		Request: q.report.Request, IdempotencyKey: in.IdempotencyKey, Fingerprint: q.report.Fingerprint(), Replay: true, AnyFiles: missing,
 		Owner: s.owner(ctx),
 	})
+	err = s.told(err)
 	known, ok := errors.AsType[*video.Error](err)
 	switch {
 	case err == nil && (!missing || q.alike(&task)):

@@ -57,7 +57,8 @@ type Set struct {
 	// Person tells by its name who makes a call: tasks, keys and spending are theirs. Nil where nobody has a name.
 	Person func(context.Context) string
 	// Link gives an address from which the caller can fetch a clip that is saved, and when it dies, the zero time where nobody can
-	// say; an empty address where there is none. It takes the place of the service's own link. Nil gives none.
+	// say; an empty address where there is none. It takes the place of the service's own link. An error that is [fs.ErrNotExist] says that the
+	// saved clip is gone. Nil gives none.
 	Link func(ctx context.Context, task *video.Task) (url string, expires time.Time, err error)
 	// Called is told of each call once, when its answer is ready. Nil where nobody wants to know.
 	Called func(context.Context, Call)

@@ -1,11 +1,13 @@
 package auth
 
 import (
+	"bytes"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"runtime"
 	"strings"
@@ -23,13 +25,7 @@ const (
 func parse(text string) (map[hash]Person, error) {
 	people := map[hash]Person{}
 	at := map[hash]int{}
-	number := 0
-	for line := range strings.Lines(strings.TrimPrefix(text, "\ufeff")) {
-		number++
-		words := strings.Fields(line)
-		if len(words) == 0 || strings.HasPrefix(words[0], "#") {
-			continue
-		}
+	for number, words := range linesOf(text) {
 		sum, p, err := parseLine(words)
 		if err != nil {
 			return nil, fmt.Errorf("line %d%w", number, err)
@@ -40,6 +36,35 @@ func parse(text string) (map[hash]Person, error) {
 		people[sum], at[sum] = p, number
 	}
 	return people, nil
+}
+
+// stillThere returns those of the people whose lines a text that is not in order still has, saying of them what they said.
+func stillThere(people map[hash]Person, text string) map[hash]Person {
+	left := map[hash]Person{}
+	for _, words := range linesOf(text) {
+		sum, p, err := parseLine(words)
+		if before, known := people[sum]; err == nil && known && before == p {
+			left[sum] = p
+		}
+	}
+	return left
+}
+
+// linesOf gives the words of each line that is not empty and no remark, and its number from 1.
+func linesOf(text string) iter.Seq2[int, []string] {
+	return func(yield func(int, []string) bool) {
+		number := 0
+		for line := range strings.Lines(strings.TrimPrefix(text, "\ufeff")) {
+			number++
+			words := strings.Fields(line)
+			if len(words) == 0 || strings.HasPrefix(words[0], "#") {
+				continue
+			}
+			if !yield(number, words) {
+				return
+			}
+		}
+	}
 }
 
 // parseLine reads a line's words. The text of its errors follows the line's number.
@@ -65,41 +90,60 @@ func parseLine(words []string) (sum hash, p Person, err error) {
 	return sum, p, fmt.Errorf(" (%s): what follows the hash is not the one word %s; %s", p.Name, metrics, wantedOfLine)
 }
 
-// readTokens reads a file of tokens. What it returns beside them tells a later version of the file from this one.
-func readTokens(path string) (map[hash]Person, fs.FileInfo, error) {
+// content is what a look at a file of tokens has found.
+type content struct {
+	text string      // whole lines, as many as were read
+	long bool        // whether there are more
+	info fs.FileInfo // tells a later version of the file from this one
+}
+
+// people returns those of a file that is in order.
+func (c content) people() (map[hash]Person, error) {
+	if err := checkFile(c.info); err != nil {
+		return nil, err
+	}
+	if c.long {
+		return nil, errors.New("it has more than a megabyte")
+	}
+	return parse(c.text)
+}
+
+// readContent reads a file, whether it is in order or not. It returns an error when nothing can be said of its lines.
+func readContent(path string) (c content, err error) {
 	if info, err := os.Stat(path); err != nil { // before it is opened: a FIFO would wait for its writer
-		return nil, nil, err
-	} else if err := checkFile(info); err != nil {
-		return nil, info, err
+		return c, err
+	} else if !info.Mode().IsRegular() {
+		return c, errNoFile
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, nil, err
+		return c, err
 	}
 	defer func() { _ = f.Close() }() // it was only read
-	info, err := f.Stat()
-	if err != nil {
-		return nil, nil, err
+	if c.info, err = f.Stat(); err != nil {
+		return c, err
 	}
-	if err := checkFile(info); err != nil {
-		return nil, info, err
+	if !c.info.Mode().IsRegular() {
+		return c, errNoFile
 	}
 	text, err := io.ReadAll(io.LimitReader(f, largest+1))
 	if err != nil {
-		return nil, nil, err
+		return c, err
 	}
-	if len(text) > largest {
-		return nil, info, errors.New("it has more than a megabyte")
+	if c.long = len(text) > largest; c.long {
+		text = text[:bytes.LastIndexByte(text, '\n')+1]
 	}
-	people, err := parse(string(text))
-	return people, info, err
+	c.text = string(text)
+	return c, nil
 }
+
+var errNoFile = errors.New("it is no regular file")
 
 // checkFile refuses what is no file, and a file to which somebody else could add a token.
 func checkFile(info fs.FileInfo) error {
 	switch {
 	case !info.Mode().IsRegular():
-		return errors.New("it is no regular file")
+		return errNoFile
 	case runtime.GOOS != "windows" && info.Mode().Perm()&othersWrite != 0: // which has no such bits
 		return fmt.Errorf("others than its owner may write to it (mode %04o), and so let anybody in: chmod go-w it", info.Mode().Perm())
 	}

@@ -27,15 +27,16 @@ const (
 )
 
 // Require returns a middleware that lets nobody through but people of whom v knows the token, and puts the person into the context:
-// see [From]. The token comes in the Authorization header (RFC 6750 section 2.1), which does not go on. challenge tells the address
-// of the protected resource's metadata for a client that has to sign in (RFC 9728 section 5.1), "" or nil for none.
+// see [From]. The token comes in the Authorization header (RFC 6750 section 2.1), which does not go on; whether it is still good
+// later is asked with [Holds]. challenge tells the address of the protected resource's metadata for a client that has to sign in
+// (RFC 9728 section 5.1), "" or nil for none.
 //
 // It answers 401 without a token or with one that is not good, 400 to a token in the query or a header that cannot be read, 403 to a Reader
 // anywhere but at [MetricsPath] and to others there, and 503 when the token could not be checked.
 func Require(v Verifier, challenge func(*http.Request) string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			p, refused := identify(v, r)
+			p, token, refused := identify(v, r)
 			if refused != nil {
 				metadata := ""
 				if challenge != nil {
@@ -44,7 +45,7 @@ func Require(v Verifier, challenge func(*http.Request) string) func(http.Handler
 				refused.write(w, metadata)
 				return
 			}
-			onward := r.WithContext(With(r.Context(), p))
+			onward := r.WithContext(withQuestion(With(r.Context(), p), v, p, token))
 			onward.Header = maps.Clone(r.Header)
 			delete(onward.Header, "Authorization")
 			next.ServeHTTP(w, onward)
@@ -59,27 +60,27 @@ type refusal struct {
 	text   string
 }
 
-// identify finds out who asks.
-func identify(v Verifier, r *http.Request) (Person, *refusal) {
+// identify finds out who asks, and with which token.
+func identify(v Verifier, r *http.Request) (p Person, token string, refused *refusal) {
 	if hasTokenInQuery(r) {
-		return Person{}, &refusal{http.StatusBadRequest, "invalid_request", inHeader}
+		return Person{}, "", &refusal{http.StatusBadRequest, "invalid_request", inHeader}
 	}
-	token, refused := bearer(r.Header["Authorization"])
+	token, refused = bearer(r.Header["Authorization"])
 	if refused != nil {
-		return Person{}, refused
+		return Person{}, "", refused
 	}
 	p, err := v.Verify(r.Context(), token)
 	switch {
 	case errors.Is(err, ErrUnknown):
-		return Person{}, &refusal{http.StatusUnauthorized, "invalid_token", sentence(err) + " " + notGood}
+		return Person{}, "", &refusal{http.StatusUnauthorized, "invalid_token", sentence(err) + " " + notGood}
 	case err != nil: // its words are for the log
-		return Person{}, &refusal{http.StatusServiceUnavailable, "", outOfReach}
+		return Person{}, "", &refusal{http.StatusServiceUnavailable, "", outOfReach}
 	case p.Reader && r.URL.Path != MetricsPath:
-		return Person{}, &refusal{http.StatusForbidden, "insufficient_scope", readsOnly}
+		return Person{}, "", &refusal{http.StatusForbidden, "insufficient_scope", readsOnly}
 	case !p.Reader && r.URL.Path == MetricsPath:
-		return Person{}, &refusal{http.StatusForbidden, "insufficient_scope", readsNot}
+		return Person{}, "", &refusal{http.StatusForbidden, "insufficient_scope", readsNot}
 	}
-	return p, nil
+	return p, token, nil
 }
 
 func sentence(err error) string {

@@ -15,6 +15,8 @@ import (
 const (
 	lookEvery = time.Second     // at most so often the file is looked at
 	settled   = 2 * time.Second // a file that was changed within it may change again without showing
+	grace     = time.Minute     // what was read before is good for so long when the file cannot be read
+	sayEvery  = time.Minute     // so often a trouble that lasts is logged
 )
 
 // Tokens are the people of a file and their hashed tokens, a line for each token:
@@ -24,38 +26,58 @@ const (
 // Empty lines and lines that begin with # are left out. Several lines of one name are several tokens of one person, so that a new
 // one can be handed out before the old one goes; the word metrics belongs to its token alone.
 //
-// The file is looked at when it is used, at most once a second, and read again when it has changed. While it is broken, what was
-// read last stays in force, which is logged once; when it or all its lines are gone, nobody is let in.
+// The file is looked at when it is used, at most once a second, and read again when it has changed. A deleted line opens nothing
+// from then on, whatever the state of the file:
+//   - while a line is wrong, others than the owner may write to it, or it has more than a megabyte, those of the people read before
+//     are let in whose lines are still there and say the same. Nobody is added, or comes back, before the file is in order;
+//   - while it cannot be read, those read before are let in for one minute, and then nobody;
+//   - when it or all its lines are gone, nobody is.
+//
+// Each is logged, again once a minute while it is used, and told by [Tokens.Ready].
 type Tokens struct {
 	path   string
 	logger *slog.Logger
 	now    func() time.Time
 
-	people atomic.Pointer[map[hash]Person]
+	state atomic.Pointer[state]
 
 	looking sync.Mutex // guards what follows; who does not get it uses what is there
 	looked  time.Time
 	read    time.Time
-	seen    fs.FileInfo // nil when the next look is to read the file in any case
-	trouble string      // what was logged last
+	seen    fs.FileInfo // of a file in order, else nil: the next look is to read it in any case
+	blind   time.Time   // when it could not be read for the first time since it could; zero when it can
+	said    string      // what was logged last
+	at      time.Time   // when
+}
+
+// state is who is let in, and what is wrong with the file, if anything.
+type state struct {
+	people  map[hash]Person
+	trouble error
 }
 
 // OpenTokens reads a file of tokens. It returns an error when it cannot be read, when others than its owner may write to it, when a
 // line is wrong, which is named by its number and never repeated, or when there is no token in it.
 func OpenTokens(path string, logger *slog.Logger) (*Tokens, error) {
 	t := &Tokens{path: path, logger: logger, now: time.Now}
-	people, info, err := readTokens(path)
+	c, err := readContent(path)
 	if err != nil {
 		return nil, about(path, err)
 	}
-	if len(people) == 0 {
-		return nil, about(path, errors.New("there is no token in it; r2v-mcp token NAME makes one"))
+	people, err := c.people()
+	if err == nil && len(people) == 0 {
+		err = errEmpty
 	}
-	t.people.Store(&people)
-	t.read, t.seen = t.now(), info
+	if err != nil {
+		return nil, about(path, err)
+	}
+	t.state.Store(&state{people: people})
+	t.read, t.seen = t.now(), c.info
 	t.looked = t.read
 	return t, nil
 }
+
+var errEmpty = errors.New("there is no token in it; r2v-mcp token NAME makes one")
 
 // about names the file in an error, once.
 func about(path string, err error) error {
@@ -72,11 +94,19 @@ func (t *Tokens) Verify(_ context.Context, token string) (Person, error) {
 	if len(token) < shortest || len(token) > longest {
 		return Person{}, ErrUnknown
 	}
-	p, known := (*t.people.Load())[hashOf(token)]
+	p, known := t.state.Load().people[hashOf(token)]
 	if !known {
 		return Person{}, ErrUnknown
 	}
 	return p, nil
+}
+
+// Ready looks at the file as [Tokens.Verify] does, and returns what is wrong with it at present: that it cannot be read, is not in
+// order, is gone or holds no token; nil when nothing is. People may still be let in meanwhile. The error names the file and repeats
+// neither a token nor a hash.
+func (t *Tokens) Ready() error {
+	t.look()
+	return t.state.Load().trouble
 }
 
 // look reads the file again when it has changed. It never makes two callers wait for one disk.
@@ -103,32 +133,54 @@ func same(a, b fs.FileInfo) bool {
 }
 
 func (t *Tokens) again(now time.Time) {
-	people, info, err := readTokens(t.path)
-	t.read, t.seen = now, info
+	c, err := readContent(t.path)
+	t.read, t.seen = now, nil
+	if err != nil {
+		t.unreadable(now, err)
+		return
+	}
+	t.blind = time.Time{}
+	before := t.state.Load()
+	people, err := c.people()
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		people = map[hash]Person{}
-		t.people.Store(&people)
-		t.report("the file of tokens is gone: nobody is let in until it is back", err)
 	case err != nil:
-		t.report("the file of tokens cannot be used: what was read before stays in force", about(t.path, err))
+		t.spoil(now, stillThere(before.people, c.text), err, "the file of tokens is not in order: mend it. Until then nobody new is let in, "+
+			"and of those read before the ones whose lines are unchanged")
+	case len(people) == 0:
+		t.spoil(now, nil, errEmpty, "the file of tokens has no token left: nobody is let in until it has one")
 	default:
-		before := *t.people.Swap(&people)
-		if len(people) == 0 {
-			t.report("the file of tokens has no token left: nobody is let in", about(t.path, errors.New("no token")))
-			return
-		}
-		if t.trouble != "" || len(before) != len(people) {
+		t.seen, t.said = c.info, ""
+		t.state.Store(&state{people: people})
+		if before.trouble != nil || len(before.people) != len(people) {
 			t.logger.Info("the file of tokens was read again", "tokens", len(people))
 		}
-		t.trouble = ""
 	}
 }
 
-// report logs a trouble once.
-func (t *Tokens) report(message string, err error) {
-	if text := message + err.Error(); t.trouble != text {
-		t.trouble = text
-		t.logger.Warn(message, "err", err)
+// unreadable is for a file of which it cannot be told who was deleted from it.
+func (t *Tokens) unreadable(now time.Time, err error) {
+	if errors.Is(err, fs.ErrNotExist) {
+		t.blind = time.Time{}
+		t.spoil(now, nil, err, "the file of tokens is gone: nobody is let in until it is back")
+		return
+	}
+	if t.blind.IsZero() {
+		t.blind = now
+	}
+	if now.Sub(t.blind) < grace {
+		t.spoil(now, t.state.Load().people, err, "the file of tokens cannot be read: make it a file that this server's user may read. "+
+			"Those read before are let in for one minute, then nobody")
+		return
+	}
+	t.spoil(now, nil, err, "the file of tokens cannot be read: nobody is let in until it is a file that this server's user may read")
+}
+
+// spoil lets in who is left, and logs a trouble: not again for the same within a minute.
+func (t *Tokens) spoil(now time.Time, left map[hash]Person, err error, message string) {
+	err = about(t.path, err)
+	t.state.Store(&state{people: left, trouble: err})
+	if text := message + err.Error(); t.said != text || now.Sub(t.at) >= sayEvery {
+		t.said, t.at = text, now
+		t.logger.Warn(message, "err", err, "tokens", len(left))
 	}
 }

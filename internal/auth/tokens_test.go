@@ -164,7 +164,7 @@ func TestAChangeRightAfterAnotherIsSeen(t *testing.T) {
 	require.True(t, knows(t, tokens, alices2))
 }
 
-func TestABrokenFileKeepsTheLastGoodOneAndIsLoggedOnce(t *testing.T) {
+func TestABrokenFileIsLoggedAndReadAgainWhenItIsMended(t *testing.T) {
 	t.Parallel()
 	path := fileOf(t, "alice "+hashed(alices))
 	tokens, clock, journal := open(t, path)
@@ -182,7 +182,7 @@ func TestABrokenFileKeepsTheLastGoodOneAndIsLoggedOnce(t *testing.T) {
 	require.Equal(t, 2, journal.lines(), journal)
 	if runtime.GOOS != "windows" {
 		require.NoError(t, os.Chmod(path, 0o666))
-		rewrite(t, path, "mallory "+hashed(nobodys))
+		rewrite(t, path, "bob "+hashed(bobs), "mallory "+hashed(nobodys))
 		clock.pass(time.Second)
 		require.False(t, knows(t, tokens, nobodys), "anybody could have written it")
 		require.True(t, knows(t, tokens, bobs))

@@ -72,6 +72,19 @@ func (b *Bucket) Save(ctx context.Context, name, address string) (video.Clip, er
 	return clip, nil
 }
 
+// Check looks once whether the storage answers, knows the keys and has the bucket. It returns the error that Save would. Whether the keys
+// may write there is known only when a clip comes.
+func (b *Bucket) Check(ctx context.Context) error {
+	if err := b.Keys.Check(); err != nil {
+		return err
+	}
+	_, err := b.look(ctx, http.MethodGet, "r2v-check.mp4")
+	if is(err, codeNoKey) || is(err, codeDenied) { // as in Save
+		return nil
+	}
+	return b.explain(err)
+}
+
 // parcel is a whole clip with its SHA-256.
 type parcel struct {
 	*part

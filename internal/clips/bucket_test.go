@@ -57,6 +57,9 @@ func TestWhatIsWrongWithTheKeysOrTheBucketIsToldInPlainWords(t *testing.T) {
 				require.ErrorContains(t, err, want)
 			}
 			keyless(t, err.Error())
+			if early := b.Check(t.Context()); what != "a spool that is a file" { // which is this machine's
+				require.EqualError(t, early, err.Error(), "it is told before anything is bought")
+			}
 			require.Zero(t, from.count(), "what cannot be saved is not downloaded")
 			require.Empty(t, server.objects(t, server.bucket(t, from)))
 		})

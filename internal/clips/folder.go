@@ -110,9 +110,9 @@ func (f Folder) download(ctx context.Context, root *os.Root, name, address strin
 // Open opens a clip that Save has saved, by the path that it told, and says when it was saved. A clip of another folder is
 // refused: it was saved when R2V_SAVE_DIR was another. The error of a clip that is gone is [fs.ErrNotExist].
 func (f Folder) Open(_ context.Context, savedTo string) (io.ReadSeekCloser, time.Time, error) {
-	dir, name := filepath.Split(savedTo)
-	if name == "" || filepath.Clean(dir) != filepath.Clean(f.Dir) || filepath.Ext(name) != ".mp4" {
-		return nil, time.Time{}, errors.New("the clip is not in the folder of R2V_SAVE_DIR: it was saved when that was another one, and is not read from there")
+	name, err := f.file(savedTo)
+	if err != nil {
+		return nil, time.Time{}, err
 	}
 	root, err := os.OpenRoot(f.Dir)
 	if err != nil {
@@ -124,4 +124,30 @@ func (f Folder) Open(_ context.Context, savedTo string) (io.ReadSeekCloser, time
 		return nil, time.Time{}, fmt.Errorf("the clip cannot be read: %w", err)
 	}
 	return file, info.ModTime(), nil
+}
+
+// file is the name of a clip that was saved here.
+func (f Folder) file(savedTo string) (string, error) {
+	dir, name := filepath.Split(savedTo)
+	if name == "" || filepath.Clean(dir) != filepath.Clean(f.Dir) || filepath.Ext(name) != ".mp4" {
+		return "", errors.New("the clip is not in the folder of R2V_SAVE_DIR: it was saved when that was another one, and is not read from there")
+	}
+	return name, nil
+}
+
+// Look returns nil when a clip that Save has saved is still there, by the path that it told, and [fs.ErrNotExist] when it is gone. A
+// clip of another folder is refused, as Open does.
+func (f Folder) Look(savedTo string) error {
+	name, err := f.file(savedTo)
+	if err != nil {
+		return err
+	}
+	info, err := os.Lstat(filepath.Join(f.Dir, name))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("the clip is no longer in its folder: %w", fs.ErrNotExist)
+	case err == nil && !info.Mode().IsRegular():
+		return fmt.Errorf("what has the clip's name is no clip: %w", fs.ErrNotExist)
+	}
+	return nil // what cannot be looked at may be there
 }

@@ -7,6 +7,7 @@ import (
 	"image"
 	"image/png"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -250,4 +251,21 @@ func TestWhoEndsADownloadLeavesNothing(t *testing.T) {
 	_, err := f.Save(ctx, "r2v-x", "https://results.example/a.mp4")
 	require.ErrorIs(t, err, context.Canceled)
 	require.Empty(t, names(t, dir))
+}
+
+func TestAFileThatIsGoneIsNoticed(t *testing.T) {
+	dir := t.TempDir()
+	clip, err := saveIn(t, dir, "r2v-x", all(wholeClip(t)))
+	require.NoError(t, err)
+	f := clips.Folder{Dir: dir}
+	require.NoError(t, f.Look(clip.Path))
+	require.NoError(t, os.Remove(clip.Path))
+	require.ErrorIs(t, f.Look(clip.Path), fs.ErrNotExist)
+	require.NoError(t, os.Mkdir(clip.Path, 0o700))
+	require.ErrorIs(t, f.Look(clip.Path), fs.ErrNotExist)
+	require.NoError(t, os.RemoveAll(dir))
+	require.ErrorIs(t, f.Look(clip.Path), fs.ErrNotExist)
+	elsewhere := clips.Folder{Dir: t.TempDir()}.Look(clip.Path)
+	require.ErrorContains(t, elsewhere, "R2V_SAVE_DIR")
+	require.NotErrorIs(t, elsewhere, fs.ErrNotExist)
 }

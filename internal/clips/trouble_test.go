@@ -251,6 +251,12 @@ func box(size int) []byte {
 	return b
 }
 
+func TestAStorageThatIsInOrderIsNoTrouble(t *testing.T) {
+	require.NoError(t, startS3(t).bucket(t, &source{}).Check(t.Context()))
+	_, b := onPatchy(t, &source{}, func(w http.ResponseWriter, _ *http.Request, _ int) bool { return denied(w) })
+	require.NoError(t, b.Check(t.Context()), "who may only write is not told what is there")
+}
+
 func TestAStorageThatIsNotThereIsTold(t *testing.T) {
 	from := &source{content: wholeClip(t)}
 	_, b := onPatchy(t, from, func(http.ResponseWriter, *http.Request, int) bool { return shut() })

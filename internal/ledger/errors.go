@@ -26,10 +26,20 @@ func (l *Ledger) explain(err error) error {
 	if what == "" {
 		what, advice = err.Error(), "Call again; if it stays like this, tell the user."
 	}
-	return &video.Error{Charged: video.NotCharged, Failure: video.Failure{
+	failure := &video.Error{Charged: video.NotCharged, Failure: video.Failure{
 		Code: "LedgerUnavailable", Message: fmt.Sprintf("%s cannot be used: %s", name, what), Advice: advice, Retryable: true,
 	}}
+	if l.DatabaseURL != "" && down(err) {
+		return &downError{failure}
+	}
+	return failure
 }
+
+// downError is the failure of a database that may be up later.
+type downError struct{ failure *video.Error }
+
+func (d *downError) Error() string   { return d.failure.Error() }
+func (d *downError) Unwrap() []error { return []error{d.failure, ErrDown} }
 
 func mayBeBought(t video.Task) error {
 	return &video.Error{Charged: video.ChargedUnknown, Failure: video.Failure{

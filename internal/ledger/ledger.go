@@ -36,6 +36,10 @@ const IDPrefix = "r2v-"
 // ErrNotFound says that the ledger has no such task.
 var ErrNotFound = errors.New("there is no such task in the ledger")
 
+// ErrDown says that the ledger's database is not up, or not reached, and may be later; every other failure to open it lasts until
+// somebody mends it.
+var ErrDown = errors.New("the database is not up")
+
 // Options says where a ledger is and what it is to hold people to.
 type Options struct {
 	Path        string // the SQLite file, made with the first task; used where DatabaseURL is empty
@@ -93,17 +97,22 @@ func (l *Ledger) Close() error {
 	return err
 }
 
-// Ready returns nil when the ledger can be used; before the first task it need not be there.
+// Ready returns nil when the ledger can be used. One that is not there is made: whether that can be is known only then. A database that
+// cannot be reached now, and may be later, is [ErrDown] too.
 func (l *Ledger) Ready(ctx context.Context) error {
-	db, err := l.existing(ctx)
-	if errors.Is(err, ErrNotFound) {
-		return nil
-	}
+	db, err := l.database(ctx)
 	if err != nil {
 		return err
 	}
 	var version int
-	return l.explain(db.QueryRowContext(ctx, "SELECT version FROM r2v_ledger").Scan(&version))
+	if err := db.QueryRowContext(ctx, "SELECT version FROM r2v_ledger").Scan(&version); err != nil || l.DatabaseURL != "" {
+		return l.explain(err)
+	}
+	tx, err := db.BeginTx(ctx, nil) // which takes the place of a writer: see openSQLite
+	if err != nil {
+		return l.explain(err)
+	}
+	return l.explain(tx.Rollback())
 }
 
 // TaskOf finds a task of one person by our id, by its provider's or by an id that was given out for it earlier. Another's task

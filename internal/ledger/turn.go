@@ -2,23 +2,32 @@ package ledger
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"time"
 )
 
 // Turn takes the next place in a line that all processes of the ledger share, such as the calls of one kind to one service,
-// and returns how long to wait for it. Places are every apart.
-func (l *Ledger) Turn(ctx context.Context, line string, every time.Duration) (time.Duration, error) {
+// and returns how long to wait for it. Places are every apart. A place further away than longest, which is below an hour, is not
+// taken: then taken is false and the line is as it was, so that who gives up keeps nobody waiting.
+func (l *Ledger) Turn(ctx context.Context, line string, every, longest time.Duration) (wait time.Duration, taken bool, err error) {
 	db, err := l.database(ctx)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	now := time.Now()
 	var after int64
 	err = db.QueryRowContext(ctx, `INSERT INTO r2v_turn (name, at) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE
-		SET at = (CASE WHEN r2v_turn.at < $3 OR r2v_turn.at > $5 THEN $3 ELSE r2v_turn.at END) + $4 RETURNING at`,
-		line+" "+l.Upstream, micros(now.Add(every)), micros(now), every.Microseconds(), micros(now.Add(farAhead))).Scan(&after)
-	return time.Until(time.UnixMicro(after).Add(-every)), l.explain(err) // not from when it was asked: the answer may have taken a while
+		SET at = (CASE WHEN r2v_turn.at < $3 OR r2v_turn.at > $5 THEN $3 ELSE r2v_turn.at END) + $4
+		WHERE r2v_turn.at <= $6 OR r2v_turn.at > $5 RETURNING at`,
+		line+" "+l.Upstream, micros(now.Add(every)), micros(now), every.Microseconds(), micros(now.Add(farAhead)), micros(now.Add(longest))).Scan(&after)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, l.explain(err)
+	}
+	return time.Until(time.UnixMicro(after).Add(-every)), true, nil // not from when it was asked: the answer may have taken a while
 }
 
 // Seize gives a duty that all processes of the ledger share to one of them until then, if it is due and nobody has it.

@@ -3,6 +3,7 @@ package ledger_test
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,11 +24,11 @@ func duties() map[string]func(t *testing.T, l *ledger.Ledger) {
 			for i := range 60 {
 				wait.Go(func() {
 					pass(time.Duration(i%7) * 123 * time.Microsecond)
-					after, err := []*ledger.Ledger{l, other}[i%2].Turn(t.Context(), "query", every)
+					after, taken, err := []*ledger.Ledger{l, other}[i%2].Turn(t.Context(), "query", every, time.Minute)
 					place := time.Now().Add(after) // the wait begins with the answer, however long that took
 					mu.Lock()
 					defer mu.Unlock()
-					if err == nil {
+					if err == nil && taken {
 						places = append(places, place)
 					}
 				})
@@ -42,8 +43,9 @@ func duties() map[string]func(t *testing.T, l *ledger.Ledger) {
 		},
 		"a line that was left unused saves nothing up, and lines are apart": func(t *testing.T, l *ledger.Ledger) {
 			turn := func(line string) time.Duration {
-				after, err := l.Turn(t.Context(), line, time.Second)
+				after, taken, err := l.Turn(t.Context(), line, time.Second, time.Minute)
 				require.NoError(t, err)
+				require.True(t, taken)
 				return after
 			}
 			require.Zero(t, turn("query"))
@@ -52,15 +54,40 @@ func duties() map[string]func(t *testing.T, l *ledger.Ledger) {
 			pass(time.Minute)
 			require.Zero(t, turn("query"))
 			require.Equal(t, time.Second, turn("query"))
-			elsewhere, err := beside(t, l, func(o *ledger.Options) { o.Upstream = "elsewhere" }).Turn(t.Context(), "query", time.Second)
+			elsewhere, _, err := beside(t, l, func(o *ledger.Options) { o.Upstream = "elsewhere" }).Turn(t.Context(), "query", time.Second, 0)
 			require.NoError(t, err)
 			require.Zero(t, elsewhere)
 		},
+		"a place that is too far away is not taken, however many ask for it": func(t *testing.T, l *ledger.Ledger) {
+			other := beside(t, l, nil)
+			var places atomic.Int32
+			var wait sync.WaitGroup
+			for i := range 60 {
+				wait.Go(func() {
+					after, taken, err := []*ledger.Ledger{l, other}[i%2].Turn(t.Context(), "query", time.Second, 10*time.Second)
+					if err == nil && taken && after <= 10*time.Second {
+						places.Add(1)
+					}
+				})
+			}
+			wait.Wait()
+			require.EqualValues(t, 11, places.Load(), "now, and after 1 to 10 seconds")
+			after, taken, err := l.Turn(t.Context(), "query", time.Second, time.Minute)
+			require.NoError(t, err)
+			require.True(t, taken)
+			require.Equal(t, 11*time.Second, after, "who was refused has not made the line longer")
+			pass(2 * time.Second)
+			after, taken, err = l.Turn(t.Context(), "query", time.Second, 10*time.Second)
+			require.NoError(t, err)
+			require.True(t, taken, "the line has moved on")
+			require.Equal(t, 10*time.Second, after)
+		},
 		"a line of before the clock was set back keeps nobody": func(t *testing.T, l *ledger.Ledger) {
-			_, err := l.Turn(t.Context(), "query", 5*time.Hour)
+			_, _, err := l.Turn(t.Context(), "query", 5*time.Hour, 0)
 			require.NoError(t, err)
-			after, err := l.Turn(t.Context(), "query", time.Second)
+			after, taken, err := l.Turn(t.Context(), "query", time.Second, 0)
 			require.NoError(t, err)
+			require.True(t, taken)
 			require.Zero(t, after)
 		},
 		"a duty has one holder, and another when its time is over": func(t *testing.T, l *ledger.Ledger) {

@@ -127,7 +127,7 @@ func TestACrashIsCountedAndGoesOn(t *testing.T) {
 // answering is the real adapter, whose service answers everything alike; with a status of 0 no connection to it is had.
 func answering(t *testing.T, status int, body string) *provider.DashScope {
 	t.Helper()
-	var transport http.RoundTripper = simulatortest.Transport(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	transport := simulatortest.Transport(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
 		_, _ = w.Write([]byte(body))

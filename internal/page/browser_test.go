@@ -212,7 +212,7 @@ func (b *tab) shoot(how chromedp.Action[[]byte]) []byte {
 func (b *tab) as(token string) {
 	b.Helper()
 	b.do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
-		_, err := cdp.Call(ctx, t, network.SetCookie, network.SetCookieParams{Name: "r2v", Value: token, URL: b.url})
+		_, err := cdp.Call(ctx, t, network.SetCookie, network.SetCookieParams{Name: "r2v", Value: token, URL: b.url, SameSite: network.CookieSameSiteStrict})
 		return err
 	}))
 	b.visit("/")

@@ -37,6 +37,9 @@ func TestInChromium(t *testing.T) {
 		"an outage is told, and passes":       anOutagePasses,
 		"who is signed out is told":           whoIsSignedOutIsTold,
 		"without scripts":                     withoutScripts,
+		"a link from elsewhere":               aLinkFromElsewhere,
+		"a clip that is gone is said":         aClipThatIsGoneIsSaid,
+		"a retried clip appears":              aRetriedClipAppears,
 		"nothing is asked for while unlooked": nothingIsAskedForInTheBackground,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,11 +1,14 @@
 package page
 
 import (
+	"context"
 	"errors"
+	"io"
 	"net/http"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -76,8 +79,13 @@ func TestAClipThatIsNotThere(t *testing.T) {
 		want   int
 		says   string
 	}{
-		"not saved":             {func(b *books, _ *Options) { b.tasks["anna"][0].SavedTo = "" }, 404, "not saved here"},
-		"deleted":               {func(b *books, _ *Options) { b.tasks["anna"][0].SavedTo = "/nowhere/at.all" }, 404, "not saved here"},
+		"not saved": {func(b *books, _ *Options) { b.tasks["anna"][0].SavedTo = "" }, 404, "not saved here"},
+		"deleted":   {func(b *books, _ *Options) { b.tasks["anna"][0].SavedTo = "/nowhere/at.all" }, 410, "was saved, and its file is gone"},
+		"the storage is away": {func(_ *books, o *Options) {
+			o.Clip = func(context.Context, *video.Task) (io.ReadSeekCloser, time.Time, error) {
+				return nil, time.Time{}, errors.New("dial tcp 10.0.0.1:9000: refused")
+			}
+		}, 503, "saved, and cannot be read now"},
 		"nothing is ever saved": {func(_ *books, o *Options) { o.Clip = nil }, 404, "not saved here"},
 		"no ledger": {func(b *books, _ *Options) {
 			b.broken = &video.Error{Failure: video.Failure{Code: "LedgerUnavailable", Message: "/var/lib/secret"}}
@@ -93,6 +101,8 @@ func TestAClipThatIsNotThere(t *testing.T) {
 			text := body(t, resp)
 			require.Contains(t, text, c.says)
 			require.NotContains(t, text, "/")
+			require.NotContains(t, text, "10.0.0.1")
+			require.Equal(t, c.want == 503, resp.Header.Get("Retry-After") != "")
 		})
 	}
 }

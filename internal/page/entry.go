@@ -25,10 +25,12 @@ type entry struct {
 	Took                     string // how long the service took
 	Estimated, Billed, Money string // Money says whether anything was charged, where it is not billed yet
 	Live                     bool   // it may change by itself
+	Retried                  bool   // saving failed, and is tried again now and then
 	Progress                 *progress
-	Clip                     bool   // it is saved, and can be played
-	Link                     string // to the clip at the service, by https
-	LinkUntil                time.Time
+	Clip                     bool      // it is saved, and can be played
+	Link                     string    // to the clip at the service, by https, while it lives
+	LinkUntil                time.Time // zero where the service has told no link
+	LinkDead                 bool
 	Width, Height            int // of the clip, or what has its shape
 	Stage                    string
 	Failure                  *video.Failure
@@ -52,9 +54,7 @@ func newEntry(t *video.Task, now time.Time, currency string, usual func(string) 
 	if !t.EndedAt.IsZero() && !t.SubmittedAt.IsZero() {
 		e.Took = spell(t.EndedAt.Sub(t.SubmittedAt))
 	}
-	if t.Status == video.Succeeded && !e.Clip && now.Before(t.VideoURLExpiresAt()) && isWebLink(t.VideoURL) {
-		e.Link, e.LinkUntil = t.VideoURL, t.VideoURLExpiresAt().UTC()
-	}
+	e.fromService(t, now)
 	if f := t.Failure; f != nil {
 		e.Failure = &video.Failure{Code: line(f.Code, 80), Message: line(f.Message, longestMessage), Advice: line(f.Advice, longestMessage), Retryable: f.Retryable}
 	}
@@ -67,6 +67,28 @@ func newEntry(t *video.Task, now time.Time, currency string, usual func(string) 
 		e.Stage = stage(t, now)
 	}
 	return e
+}
+
+// fromService fills in how the clip can be had from the service, and how long.
+func (e *entry) fromService(t *video.Task, now time.Time) {
+	until := t.VideoURLExpiresAt()
+	if t.Status != video.Succeeded || until.IsZero() {
+		return
+	}
+	e.LinkUntil, e.LinkDead = until.UTC(), !now.Before(until)
+	if !e.Clip {
+		e.Link, _ = serviceLinkOf(t, now)
+	}
+	e.Retried = t.SavedTo == "" && t.SaveError != "" && !e.LinkDead
+}
+
+// serviceLinkOf tells the service's link to a clip and when it ends, empty when it has ended or a browser is not to follow it.
+func serviceLinkOf(t *video.Task, now time.Time) (link string, until time.Time) {
+	until = t.VideoURLExpiresAt()
+	if t.Status != video.Succeeded || !now.Before(until) || !isWebLink(t.VideoURL) {
+		return "", time.Time{}
+	}
+	return t.VideoURL, until.UTC()
 }
 
 // live reports whether the page of a task may change by itself.
@@ -167,6 +189,8 @@ func stage(t *video.Task, now time.Time) string {
 		return "Cancelled before it began."
 	case t.Status == video.Unknown:
 		return "The service does not know it any more."
+	case t.VideoURL == "":
+		return "The service has told no link to the clip, and does not know it any more."
 	case now.Before(t.VideoURLExpiresAt()):
 		return "The clip is made, and not saved here."
 	}

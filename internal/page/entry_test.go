@@ -81,6 +81,42 @@ func TestWhatHasEndedIsNotWaitedFor(t *testing.T) {
 	require.Empty(t, e.Stage+e.Link)
 }
 
+// TestAClipThatCouldNotBeSaved says why, what happens next, and how long there is time.
+func TestAClipThatCouldNotBeSaved(t *testing.T) {
+	const link, again, dead = "Download the clip from the service</a> <span class=\"soft\">until <time datetime=\"2026-03-10T11:02:00Z\"", "Saving is tried again by itself", "link to it ended on"
+	full := func(t *video.Task) { t.SaveError = "the disk is full" }
+	for name, c := range map[string]struct {
+		task    video.Task
+		says    []string
+		not     []string
+		retried bool
+	}{
+		"its link lives": {with(made("r2v_x", ""), full), []string{"could not be saved:", "the disk is full", again, link}, []string{dead}, true},
+		"a link of http": {with(made("r2v_x", ""), func(t *video.Task) { full(t); t.VideoURL = "http://clips.example/a" }), []string{again, "The service keeps the clip until <time datetime=\"2026-03-10T11:02:00Z\""}, []string{"<a ", dead}, true},
+		"its link is dead": {with(made("r2v_x", ""), func(t *video.Task) { full(t); t.EndedAt = noon.Add(-24 * time.Hour) }),
+			[]string{"the disk is full", dead + " <time datetime=\"2026-03-09T12:00:00Z\"", "cannot be saved any more", "its link has ended"}, []string{again, "<a "}, false},
+		"saved, and odd": {with(made("r2v_x", goodClip), func(t *video.Task) { t.SaveError = "the clip is 4 s long, and 5 s are billed" }),
+			[]string{"The clip is saved, but look at it:", "5 s are billed"}, []string{"could not be saved", again}, false},
+		"never a link": {with(made("r2v_x", ""), func(t *video.Task) {
+			t.VideoURL, t.SubmittedAt, t.CreatedAt = "", noon.Add(-25*time.Hour), noon.Add(-25*time.Hour)
+		}), []string{"told no link"}, []string{"ended", "<a "}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := entryOf(c.task, span{})
+			require.Equal(t, c.retried, e.Retried)
+			var made strings.Builder
+			require.NoError(t, taskItem(e).Render(&made))
+			for _, says := range c.says {
+				require.Contains(t, made.String(), says)
+			}
+			for _, not := range c.not {
+				require.NotContains(t, strings.ReplaceAll(made.String(), "<article", ""), not)
+			}
+			require.Equal(t, c.retried, strings.Contains(made.String(), "data-retried"))
+		})
+	}
+}
+
 func TestMoneyIsExactAndSaysWhatWasCharged(t *testing.T) {
 	for name, c := range map[string]struct {
 		task                     video.Task

@@ -21,7 +21,8 @@
     return root;
   };
 
-  const open = () => list.querySelectorAll(".task[data-live]");
+  const open = () => list.querySelectorAll(".task[data-live], .task[data-retried]");
+  const soon = () => list.querySelector(".task[data-live]");
   const newest = (root) => root.querySelector(".task")?.id;
 
   const replace = (old, now) => {
@@ -52,7 +53,7 @@
 
   const next = () => {
     clearTimeout(timer);
-    if (open().length || first) timer = setTimeout(turn, Math.max(waits, open().length ? often : seldom));
+    if (open().length || first) timer = setTimeout(turn, Math.max(waits, soon() ? often : seldom));
   };
 
   const turn = async () => {
@@ -68,6 +69,17 @@
     }
     next();
   };
+
+  // gone says that a clip which does not play is not there any more.
+  const gone = async (player) => {
+    const answer = await fetch(player.src, { method: "HEAD", credentials: "same-origin", cache: "no-store" }).catch(() => null);
+    if (answer?.status !== 410 || !player.isConnected) return;
+    player.parentElement.querySelector("[data-gone]").hidden = false;
+    player.remove();
+  };
+
+  list.addEventListener("error", (event) => { if (event.target.matches("video")) gone(event.target); }, true);
+  for (const player of list.querySelectorAll("video")) if (player.error) gone(player);
 
   document.addEventListener("visibilitychange", () => { if (!document.hidden) turn(); });
   local(document);

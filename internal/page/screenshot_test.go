@@ -8,8 +8,11 @@ import (
 	"image/color"
 	"image/png"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -67,7 +70,7 @@ func exampleOptions() Options {
 //
 // Without either it makes sure that dark and light differ.
 func picture(in tabs, t *testing.T) {
-	b := open(in, t, handler(t, exampleOptions()), "status of 401")
+	b := open(in, t, handler(t, exampleOptions()), "status of 401", "status of 404", "status of 410")
 	b.size(1200, 900)
 	b.prefers("prefers-color-scheme", "light", "prefers-reduced-motion", "reduce") // a picture of what moves is another one each time
 	b.as(annasToken)
@@ -105,6 +108,42 @@ func picture(in tabs, t *testing.T) {
 	b.size(1200, 800)
 	b.signIn("wrong")
 	b.save("wrong-token.png", b.picture())
+	b.unsaved(t)
+}
+
+// unsaved pictures what can become of a clip that is not, or no more, saved, and the page between another site and a clip.
+func (b *tab) unsaved(t *testing.T) {
+	books := twoPeople()
+	full := func(t *video.Task) {
+		t.SavedTo, t.SaveError = "", "/srv/clips has no room left: 12 MB are free, and the clip has 31 MB"
+	}
+	books.tasks["anna"] = append(books.tasks["anna"], owned("anna", with(made("r2v_retried", ""), full), with(made("r2v_late", ""), func(t *video.Task) {
+		full(t)
+		t.EndedAt = noon.Add(-25 * time.Hour)
+	}))...)
+	books.change("anna", "r2v_a", func(t *video.Task) { t.SavedTo = "/nowhere/at.all" })
+	h := handler(t, options(books))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/between" {
+			between := body(t, ask(h, http.MethodGet, "/clips/r2v_a.mp4", "", browsing("cross-site")))
+			w.Write([]byte(strings.Replace(between, "http-equiv", "name", 1))) // it stays
+			return
+		}
+		h.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	other := &tab{T: t, viewer: b.viewer, url: server.URL}
+	other.as(annasToken)
+	other.until(`!document.querySelector("video")`)
+	b.save("unsaved.png", other.picture())
+	other.size(320, 640)
+	b.save("unsaved-phone.png", other.picture())
+	other.visit("/clips/r2v_a.mp4")
+	b.save("gone.png", other.picture())
+	other.size(800, 600)
+	other.visit("/between")
+	b.save("between.png", other.picture())
+	other.do(chromedp.Navigate("about:blank")) // nothing is asked for when the server is gone
 }
 
 // paletted keeps the 256 commonest colours of a picture: the page has few, and the file is half as large.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"r2v-mcp/internal/auth"
 )
@@ -19,7 +20,10 @@ const (
 // notice is a page that says one thing, or asks for a token.
 type notice struct {
 	Title, Heading, Text, Advice string
-	Form                         bool // ask for a token
+	Form                         bool   // ask for a token
+	Clip                         string // the path of a clip that is played next
+	Link                         string // to what is not here, by https
+	LinkUntil                    time.Time
 }
 
 // cookie is the name of the cookie that holds the token. A browser takes a __Host- cookie only by https, and from this very host.
@@ -49,14 +53,19 @@ func (p *page) person(r *http.Request) (auth.Person, error) {
 	if p.SignIn == nil {
 		return auth.Person{}, nil
 	}
-	if token, found := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); found { // an agent that fetches its clip
-		return p.check(r, token)
-	}
 	c, err := r.Cookie(p.cookie())
 	if err != nil || c.Value == "" {
 		return auth.Person{}, errNobody
 	}
 	return p.check(r, c.Value)
+}
+
+// fetcher tells who fetches a clip: a person in a browser, or an agent with its token in the header.
+func (p *page) fetcher(r *http.Request) (auth.Person, error) {
+	if token, found := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); found && p.SignIn != nil {
+		return p.check(r, token)
+	}
+	return p.person(r)
 }
 
 func (p *page) check(r *http.Request, token string) (auth.Person, error) {

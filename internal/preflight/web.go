@@ -55,10 +55,16 @@ func (p *Preflight) web(ctx context.Context, address string) video.Medium {
 func (p *Preflight) unreachable(ctx context.Context, err error) video.Medium {
 	why, dead := egress.Dead(err)
 	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound && p.nameless(ctx) {
-		return video.Medium{Unseen: why + " for this computer, which does not find the service's either: if it reaches the web through a proxy only, the operator sets R2V_EGRESS_PROXY"}
+		return video.Medium{Unseen: why + " for this server, which does not find the service's either: if it reaches the web through a proxy only, the operator sets R2V_EGRESS_PROXY"}
 	}
 	if dead {
-		return video.Medium{Wrong: why, Right: "a public link at which anybody finds the file without a sign-in (a signed one must not have expired), or a local file where the model takes one"}
+		right := "a public link at which anybody finds the file without a sign-in (a signed one must not have expired), or a "
+		if p.Folders == nil { // the files of whoever asks are elsewhere
+			right += "picture as data:image/…;base64 where the model takes one"
+		} else {
+			right += "local file where the model takes one"
+		}
+		return video.Medium{Wrong: why, Right: right}
 	}
 	return video.Medium{Unseen: why}
 }

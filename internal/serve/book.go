@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mark3labs/mcp-go/server"
+
 	"r2v-mcp/internal/auth"
 )
 
@@ -32,6 +34,9 @@ type stream struct {
 	person auth.Person
 	used   atomic.Int64 // when the last message came, in nanoseconds since 1970
 	end    context.CancelFunc
+
+	out     *rolling             // what its client reads
+	session server.ClientSession // the library's, before the client knows the id
 }
 
 func (st *stream) touch() { st.used.Store(time.Now().UnixNano()) }
@@ -45,6 +50,13 @@ func streamID(ctx context.Context, _ *http.Request) (string, error) {
 		return "", errors.New("no stream is open")
 	}
 	return st.id, nil
+}
+
+// opened keeps the library's session with its stream.
+func opened(ctx context.Context, session server.ClientSession) {
+	if st, ok := ctx.Value(streamKey{}).(*stream); ok {
+		st.session = session
+	}
 }
 
 // enter opens a stream of a person, whose context ends with parent.

@@ -72,9 +72,13 @@ func joinHost(name, port string) string {
 }
 
 // admit says why a request is refused, nothing when it is not. origin is the foreign origin that may read the answer.
-func (g guard) admit(r *http.Request) (origin, reason string) {
+// What is public may be read by pages of every origin.
+func (g guard) admit(r *http.Request, public bool) (origin, reason string) {
 	if !g.hostAllowed(r) {
 		return "", "this name of the server is not allowed in the Host header: R2V_ALLOWED_HOSTS names those that are"
+	}
+	if public {
+		return "*", ""
 	}
 	const foreign = "pages of this origin may not ask this server: R2V_ALLOWED_ORIGINS names those that may"
 	sent, present := r.Header["Origin"]
@@ -138,7 +142,7 @@ func (g guard) own(r *http.Request, origin string) bool {
 }
 
 // siteAllowed refuses what a browser sends without an Origin on behalf of other pages: pictures, frames, links. Pages at
-// another port of this machine are the same site, and no less foreign. A link to the task page may be followed.
+// another port of this machine are the same site, and no less foreign. A link to the task page or to a clip may be followed.
 // https://www.w3.org/TR/fetch-metadata/
 func siteAllowed(r *http.Request) bool {
 	switch strings.Join(r.Header["Sec-Fetch-Site"], ",") {
@@ -146,7 +150,8 @@ func siteAllowed(r *http.Request) bool {
 		return true
 	}
 	dest := r.Header.Get("Sec-Fetch-Dest")
-	return r.Method == http.MethodGet && r.URL.Path == "/" && r.Header.Get("Sec-Fetch-Mode") == "navigate" && (dest == "" || dest == "document")
+	clip := strings.HasPrefix(r.URL.Path, clips) && strings.HasSuffix(r.URL.Path, ".mp4") && dest == "document"
+	return r.Method == http.MethodGet && (r.URL.Path == "/" || clip) && r.Header.Get("Sec-Fetch-Mode") == "navigate" && (dest == "" || dest == "document")
 }
 
 // preflight tells the browser of an allowed origin what it may send.

@@ -113,9 +113,9 @@ func hostileRows() []hostile {
 	} {
 		rows = append(rows, hostile{name: fmt.Sprintf("Authorization %q", value), raw: wireRequest("POST /mcp", call, "Authorization: "+value), want: []int{401, 400}})
 	}
-	send(401, "two tokens", "Authorization: Bearer ann\r\nAuthorization: Bearer bob")
-	add(401, "token in the query", wireRequest("POST /mcp?access_token=ann", call, "-Authorization"))
-	add(401, "token in the query by another name", wireRequest("POST /mcp?token=ann&authorization=Bearer%20ann", call, "-Authorization"))
+	send(400, "two tokens", "Authorization: Bearer ann\r\nAuthorization: Bearer bob")
+	add(400, "token in the query", wireRequest("POST /mcp?access_token=ann", call, "-Authorization"))
+	add(400, "token in the query by another name", wireRequest("POST /mcp?token=ann&authorization=Bearer%20ann", call, "-Authorization"))
 	add(401, "token in a cookie", wireRequest("POST /mcp", call, "-Authorization", "Cookie: r2v=ann; __Host-r2v=ann"))
 	add(400, "token in the query as well", wireRequest("POST /mcp?access_token=ann", call))
 	send(403, "reader of metrics", "Authorization: Bearer reader")

@@ -54,20 +54,17 @@ func newDesk() *desk {
 	return d
 }
 
-// fakeAuth takes the tokens "ann", "bob" and "reader", unless they are revoked.
+// fakeAuth knows the tokens "ann", "bob" and "reader", unless they are revoked.
 type fakeAuth struct{ revoked atomic.Bool }
 
-func (f *fakeAuth) require(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		if !ok || (token != "ann" && token != "bob" && token != "reader") || f.revoked.Load() || len(r.Header["Authorization"]) != 1 {
-			w.Header().Set("WWW-Authenticate", "Bearer")
-			http.Error(w, "who asks?", http.StatusUnauthorized)
-			return
-		}
-		next.ServeHTTP(w, r.WithContext(auth.With(r.Context(), auth.Person{Name: token, Reader: token == "reader"})))
-	})
+func (f *fakeAuth) Verify(_ context.Context, token string) (auth.Person, error) {
+	if (token != "ann" && token != "bob" && token != "reader") || f.revoked.Load() {
+		return auth.Person{}, auth.ErrUnknown
+	}
+	return auth.Person{Name: token, Reader: token == "reader"}, nil
 }
+
+func (f *fakeAuth) require(next http.Handler) http.Handler { return auth.Require(f, nil)(next) }
 
 // running is a server that listens; stop ends its context and waits for it.
 type running struct {
@@ -99,7 +96,7 @@ func start(t *testing.T, o serve.Options) running {
 		require.NoError(t, result)
 		return time.Since(began)
 	}
-	t.Cleanup(func() { stop() })
+	t.Cleanup(cancel) // who tests the end stops it and waits
 	return running{o.Listener.Addr().String(), stop}
 }
 

@@ -18,7 +18,7 @@ type life struct {
 	ctx    context.Context
 	logger *slog.Logger
 	calls  atomic.Int64
-	left   chan struct{} // told when the last call under way has ended; nil: nobody waits
+	left   chan struct{} // told when the last call or message under way has ended; nil: nobody waits
 }
 
 type lifeKey struct{}
@@ -32,7 +32,14 @@ func hang(next server.ToolHandlerFunc) server.ToolHandlerFunc {
 		}
 		ctx, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
-		defer context.AfterFunc(l.ctx, func() { cancel(context.Cause(l.ctx)) })()
+		began := time.Now()
+		defer context.AfterFunc(l.ctx, func() {
+			cause := context.Cause(l.ctx)
+			if errors.Is(cause, ErrStopping) {
+				sleep(ctx, time.Until(began.Add(youth)))
+			}
+			cancel(cause)
+		})()
 		l.calls.Add(1)
 		defer l.leave()
 		defer func() {
@@ -42,6 +49,20 @@ func hang(next server.ToolHandlerFunc) server.ToolHandlerFunc {
 			}
 		}()
 		return next(ctx, request)
+	}
+}
+
+// youth is for how long a call goes on undisturbed although the server stops: most have ended by then, and one that waits waits a
+// moment longer.
+const youth = time.Second / 2
+
+// sleep waits for a while, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
 	}
 }
 
@@ -55,16 +76,10 @@ func (l *life) leave() {
 	}
 }
 
-const (
-	drainLimit = 1500 * time.Millisecond
-	linger     = 100 * time.Millisecond // the library sends an answer after the call has ended, and does not say when
-)
+const drainLimit = 1200 * time.Millisecond
 
-// drain waits for the calls under way, whose context has ended, until their answers are on their way.
+// drain waits for the messages under way, whose context has ended, until their answers are written.
 func (l *life) drain(ctx context.Context) {
-	if l.calls.Load() == 0 {
-		return
-	}
 	limit := time.NewTimer(drainLimit)
 	defer limit.Stop()
 	for l.calls.Load() > 0 {
@@ -75,11 +90,5 @@ func (l *life) drain(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-	}
-	sent := time.NewTimer(linger)
-	defer sent.Stop()
-	select {
-	case <-sent.C:
-	case <-ctx.Done():
 	}
 }

@@ -14,12 +14,8 @@ func acknowledged() *server.Hooks {
 	const pause = 15 * time.Millisecond
 	hooks := &server.Hooks{}
 	hooks.AddAfterSubscriptionsListen(func(ctx context.Context, _ any, _ *mcp.SubscriptionsListenRequest, _ *mcp.SubscriptionsListenResult) {
-		timer := time.NewTimer(pause)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-		}
+		sleep(ctx, pause)
 	})
+	hooks.AddOnRegisterSession(opened)
 	return hooks
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"maps"
 	"mime"
 	"net/http"
 	"os"
@@ -30,17 +29,18 @@ func (s *surface) streamable(w http.ResponseWriter, r *http.Request) {
 		refuse(w, r, http.StatusNotFound, "there is no such session: this server gives none. Send initialize again, and no Mcp-Session-Id")
 		return
 	}
-	body, ok := s.readMessage(w, r)
+	m, held, ok := s.readMessage(w, r)
 	if !ok {
 		return
 	}
+	defer held.release()
 	if out := outermost(w); out != nil {
 		out.mcp = true
 	}
 	call := r.WithContext(context.WithValue(r.Context(), lifeKey{}, s.life))
 	switch {
-	case s.plain.answer(w, call, body):
-	case cancels(body):
+	case s.plain.answer(w, call, m):
+	case cancels(m.body):
 		w.WriteHeader(http.StatusAccepted)
 	case modern && r.Header.Get(mcp.HeaderMethod) == string(mcp.MethodSubscriptionsListen):
 		s.keep(w, r, s.mcp)
@@ -59,44 +59,80 @@ func (s *surface) message(w http.ResponseWriter, r *http.Request) {
 		refuse(w, r, http.StatusNotFound, "there is no such session: it lasts as long as its stream. Open /sse again")
 		return
 	}
-	if _, ok := s.readMessage(w, r); !ok {
+	m, held, ok := s.readMessage(w, r)
+	if !ok {
 		return
 	}
 	st.touch()
-	r.Header = maps.Clone(r.Header)
-	r.Header.Del(mcp.HeaderProtocolVersion) // here a message alone says its era: the library would ask for the headers of the other transport
-	s.sse.MessageHandler().ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), lifeKey{}, &st.life)))
+	st.calls.Add(1) // before its client hears that the message was taken
+	ctx := context.WithoutCancel(context.WithValue(r.Context(), lifeKey{}, &st.life))
+	go func() {
+		defer st.life.leave()
+		defer held.release()
+		if answer := s.handle(s.Server.WithContext(ctx, st.session), m.body); answer != nil {
+			st.out.event(answer)
+		}
+	}()
+	w.WriteHeader(http.StatusAccepted)
+}
+
+// handle has a message answered by the library; nothing is the answer to a notification. Without headers in the context, the message
+// alone says its era.
+func (s *surface) handle(ctx context.Context, body []byte) (answer []byte) {
+	defer func() {
+		if recover() != nil {
+			s.Logger.Error("a handler panicked", "at", panicked())
+			answer = nil
+		}
+	}()
+	said := s.Server.HandleMessage(ctx, body)
+	if said == nil {
+		return nil
+	}
+	answer, err := json.Marshal(said)
+	if err != nil {
+		s.Logger.Error("an answer could not be written as JSON", "err", err)
+	}
+	return answer
 }
 
 // readMessage reads a body whole and looks at its form; otherwise it answers, and ok is false. The request has the same body
-// again.
-func (s *surface) readMessage(w http.ResponseWriter, r *http.Request) (body []byte, ok bool) {
-	if r.URL.RawQuery != "" && r.URL.Query().Has("access_token") {
-		refuse(w, r, http.StatusBadRequest, "a token is sent in the Authorization header, never in the address")
-		return nil, false
-	}
+// again. What the message holds is released when it is answered.
+func (s *surface) readMessage(w http.ResponseWriter, r *http.Request) (m message, held *hold, ok bool) {
 	if !isJSON(r.Header) {
 		refuse(w, r, http.StatusUnsupportedMediaType, "the Content-Type has to be application/json, without a Content-Encoding")
-		return nil, false
+		return message{}, nil, false
 	}
+	var body []byte
 	err := error(&http.MaxBytesError{Limit: s.MaxBody})
 	if r.ContentLength <= s.MaxBody {
-		body, err = io.ReadAll(r.Body)
+		body, held, err = s.memory.read(r.Body, r.ContentLength, s.MaxBody, auth.From(r.Context()).Name)
 	}
 	if err != nil {
 		status, text := unread(err)
+		if errors.Is(err, errLarge) || errors.Is(err, errMemory) {
+			w.Header().Set("Retry-After", memoryRetry)
+			_, _ = io.Copy(io.Discard, r.Body) // who writes first and reads then is to read this answer too
+		}
 		refuse(w, r, status, text)
-		return nil, false
+		return message{}, nil, false
 	}
-	if err := checkMessage(body); err != nil {
+	if m, err = checkMessage(body); err != nil {
+		held.release()
 		refuseMessage(w, err)
-		return nil, false
+		return message{}, nil, false
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	return body, true
+	return m, held, true
 }
 
 func unread(err error) (status int, text string) {
+	switch {
+	case errors.Is(err, errLarge):
+		return http.StatusTooManyRequests, err.Error()
+	case errors.Is(err, errMemory):
+		return http.StatusServiceUnavailable, err.Error()
+	}
 	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return http.StatusRequestEntityTooLarge, "the body is larger than " + count(tooLarge.Limit) + ": nothing was done or charged. Give files as links"
 	}

@@ -72,8 +72,8 @@ func (r *rates) makeRoom() {
 }
 
 // limited refuses the messages of a person that come too fast.
-func (s *surface) limited(next http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
+func (s *surface) limited(next http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		seconds, ok := s.people.allow(auth.From(r.Context()).Name)
 		if !ok {
 			w.Header().Set("Retry-After", strconv.Itoa(seconds))
@@ -82,5 +82,5 @@ func (s *surface) limited(next http.HandlerFunc) http.HandlerFunc {
 			return
 		}
 		next(w, r)
-	}
+	})
 }

@@ -17,16 +17,20 @@ const writeLimit = 10 * time.Second
 type rolling struct {
 	http.ResponseWriter
 	control *http.ResponseController
-	origin  string // the foreign origin that may read the answer
+	origin  string // the foreign origin that may read the answer, * for any
 	mcp     bool
+	http2   bool // where a deadline is a timer that ends the answer, whether or not a write waits
 
 	mu    sync.Mutex
 	begun bool
+	over  bool // nothing may be written any more
 }
 
-func newRolling(w http.ResponseWriter) *rolling {
-	out := &rolling{ResponseWriter: w, control: http.NewResponseController(w)}
-	out.extend()
+func newRolling(w http.ResponseWriter, r *http.Request) *rolling {
+	out := &rolling{ResponseWriter: w, control: http.NewResponseController(w), http2: r.ProtoMajor >= 2}
+	if !out.http2 {
+		out.extend()
+	}
 	return out
 }
 
@@ -35,6 +39,13 @@ func (w *rolling) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // extend gives the next write its time. What cannot have deadlines, a recorder in a test, goes without.
 func (w *rolling) extend() { _ = w.control.SetWriteDeadline(time.Now().Add(writeLimit)) }
+
+// rest takes the deadline away when nothing is being written.
+func (w *rolling) rest() {
+	if w.http2 {
+		_ = w.control.SetWriteDeadline(time.Time{})
+	}
+}
 
 // begin has the last word on the headers: the library lets every origin read its streams.
 func (w *rolling) begin(status int) {
@@ -61,6 +72,7 @@ func (w *rolling) WriteHeader(status int) {
 	defer w.mu.Unlock()
 	w.begin(status)
 	w.extend()
+	defer w.rest()
 	w.ResponseWriter.WriteHeader(status)
 }
 
@@ -69,6 +81,7 @@ func (w *rolling) Write(p []byte) (int, error) {
 	defer w.mu.Unlock()
 	w.begin(http.StatusOK)
 	w.extend()
+	defer w.rest()
 	return w.ResponseWriter.Write(p)
 }
 
@@ -78,20 +91,36 @@ func (w *rolling) Flush() {
 	defer w.mu.Unlock()
 	w.begin(http.StatusOK)
 	w.extend()
+	defer w.rest()
 	_ = w.control.Flush() // the request's context ends when the client is gone
 }
 
-// comment writes between two events of a stream what clients pass over and proxies take for life. Events come in one Write
-// each.
-func (w *rolling) comment() {
+// comment writes what clients of a stream pass over and proxies take for life.
+func (w *rolling) comment() { w.between(": still here\n\n") }
+
+// event writes a message to a stream.
+func (w *rolling) event(message []byte) {
+	w.between("event: message\ndata: " + string(message) + "\n\n")
+}
+
+// between writes between two events of the library's, which come in one Write each.
+func (w *rolling) between(text string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.begun {
+	if !w.begun || w.over {
 		return
 	}
 	w.extend()
-	_, _ = io.WriteString(w.ResponseWriter, ": still here\n\n")
+	defer w.rest()
+	_, _ = io.WriteString(w.ResponseWriter, text)
 	_ = w.control.Flush()
+}
+
+// close lets nothing be written any more: what belongs to a stream may still be at work when that has ended.
+func (w *rolling) close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.over = true
 }
 
 // limitReads gives a body, if there is one, its deadline, whether or not anybody reads it, and returns it.

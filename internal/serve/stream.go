@@ -38,9 +38,12 @@ func (s *surface) keep(w http.ResponseWriter, r *http.Request, next http.Handler
 	st.logger = s.Logger
 	defer s.book.leave(st)
 	out := outermost(w)
-	if out != nil {
-		out.mcp = true
+	if out == nil {
+		refuse(w, r, http.StatusInternalServerError, "this server cannot keep streams open: something hides their writer")
+		return
 	}
+	defer out.close()
+	out.mcp, st.out = true, out
 	ctx, cancel := context.WithCancel(context.WithValue(r.Context(), streamKey{}, st))
 	var tending sync.WaitGroup
 	tending.Go(func() {
@@ -65,14 +68,14 @@ func (s *surface) tend(ctx context.Context, st *stream, w *rolling, r *http.Requ
 			st.drain(ctx)
 			return
 		case <-alive.C:
-			if w != nil && r.URL.Path == "/sse" { // the library's other streams have writers that do not expect company
+			if r.URL.Path == "/sse" { // the library's other streams have writers that do not expect company
 				w.comment()
 			}
 			if time.Since(time.Unix(0, st.used.Load())) >= silentLimit {
 				return
 			}
 		case <-check.C:
-			if !s.holds(r, st.person) {
+			if !holds(ctx) {
 				return
 			}
 		}
@@ -80,29 +83,10 @@ func (s *surface) tend(ctx context.Context, st *stream, w *rolling, r *http.Requ
 }
 
 // holds asks again whether a stream's token is good. An outage of who knows is no answer.
-func (s *surface) holds(r *http.Request, p auth.Person) bool {
-	w := &verdict{}
-	same := false
-	s.Auth(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { same = auth.From(r.Context()) == p })).ServeHTTP(w, r)
-	return same || w.status >= http.StatusInternalServerError
+func holds(ctx context.Context) bool {
+	good, err := auth.Holds(ctx)
+	return good || err != nil
 }
-
-// verdict is an answer that nobody reads.
-type verdict struct {
-	header http.Header
-	status int
-}
-
-func (v *verdict) Header() http.Header {
-	if v.header == nil {
-		v.header = http.Header{}
-	}
-	return v.header
-}
-
-func (v *verdict) WriteHeader(status int) { v.status = status }
-
-func (v *verdict) Write(p []byte) (int, error) { return len(p), nil }
 
 // outermost finds the writer that this package has put round the server's, below those of others.
 func outermost(w http.ResponseWriter) *rolling {

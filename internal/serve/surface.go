@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/mark3labs/mcp-go/server"
-
-	"r2v-mcp/internal/auth"
 )
 
 // surface is all that can be reached over HTTP.
@@ -21,16 +19,22 @@ type surface struct {
 	book   book
 	people *rates
 	ready  readiness
+	plain  *plain
+	memory *memory
 	mcp    http.Handler
 	sse    *server.SSEServer
 	life   *life // of calls that do not come over a stream
 	end    context.CancelCauseFunc
+
+	leaving context.Context // ends before the server does, so that nobody comes any more
+	leave   context.CancelFunc
 }
 
 // route is what answers at a path, and to which methods: with GET goes HEAD.
 type route struct {
 	methods []string
 	http.Handler
+	public bool // pages of every origin may read it
 }
 
 func newSurface(o Options) *surface {
@@ -39,15 +43,17 @@ func newSurface(o Options) *surface {
 		o.Auth = func(next http.Handler) http.Handler { return next }
 	}
 	ending, end := context.WithCancelCause(context.Background())
+	leaving, leave := context.WithCancel(ending)
 	s := &surface{
 		Options: o,
 		guard:   newGuard(o),
 		people:  newRates(o.Rate),
-		ready:   readiness{check: o.Ready, ending: ending, logger: o.Logger},
+		ready:   readiness{check: o.Ready, ending: leaving, logger: o.Logger},
 		life:    &life{ctx: ending, logger: o.Logger},
-		end:     end,
+		memory:  newMemory(o.MaxBody),
+		end:     end, leaving: leaving, leave: leave,
 	}
-	o.Server.Use(hang)
+	s.plain = newPlain(o.Server, hang)
 	s.mcp = server.NewStreamableHTTPServer(o.Server,
 		server.WithStateLess(true),
 		server.WithDisableStreaming(true),
@@ -67,25 +73,25 @@ func newSurface(o Options) *surface {
 func (s *surface) table() map[string]route {
 	get, post := []string{http.MethodGet, http.MethodHead}, []string{http.MethodPost}
 	routes := map[string]route{
-		"/mcp":     {post, s.Auth(s.caller(s.limited(s.streamable)))},
-		"/message": {post, s.Auth(s.caller(s.limited(s.message)))},
-		"/sse":     {[]string{http.MethodGet}, s.Auth(s.caller(s.stream))},
-		"/healthz": {get, http.HandlerFunc(healthy)},
-		"/readyz":  {get, &s.ready},
+		"/mcp":     {methods: post, Handler: s.Auth(s.limited(s.streamable))},
+		"/message": {methods: post, Handler: s.Auth(s.limited(s.message))},
+		"/sse":     {methods: []string{http.MethodGet}, Handler: s.Auth(http.HandlerFunc(s.stream))},
+		"/healthz": {methods: get, Handler: http.HandlerFunc(healthy)},
+		"/readyz":  {methods: get, Handler: &s.ready},
 	}
 	if s.Metrics != nil {
-		routes["/metrics"] = route{get, s.Auth(http.HandlerFunc(s.metrics))}
+		routes["/metrics"] = route{methods: get, Handler: s.Auth(s.Metrics)}
 	}
 	if s.WellKnown != nil {
 		for _, path := range []string{"/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/mcp"} {
-			routes[path] = route{get, s.WellKnown}
+			routes[path] = route{append(get, http.MethodOptions), s.WellKnown, true}
 		}
 	}
 	if s.Page != nil {
 		for _, path := range []string{"/", "/page.css", "/page.js", clips} {
-			routes[path] = route{get, s.Page}
+			routes[path] = route{methods: get, Handler: s.Page}
 		}
-		routes["/sign-in"], routes["/sign-out"] = route{post, s.Page}, route{post, s.Page}
+		routes["/sign-in"], routes["/sign-out"] = route{methods: post, Handler: s.Page}, route{methods: post, Handler: s.Page}
 	}
 	return routes
 }
@@ -113,7 +119,7 @@ func notOfName(r rune) bool {
 
 // ServeHTTP gives each request its deadlines, and outlives a handler that panics.
 func (s *surface) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	out := newRolling(w)
+	out := newRolling(w, r)
 	defer out.extend() // what is still in buffers is sent after the return
 	defer func() {
 		p := recover()
@@ -139,18 +145,22 @@ func (s *surface) serve(w *rolling, r *http.Request) {
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Cache-Control", "no-store")
+	if s.leaving.Err() != nil {
+		h.Set("Connection", "close")
+	}
 	body := w.limitReads(r)
-	origin, reason := s.admit(r)
+	found, ok := s.find(r)
+	public := found.public && slices.Contains(found.methods, r.Method)
+	origin, reason := s.admit(r, public)
 	if reason != "" {
 		refuse(w, r, http.StatusForbidden, reason)
 		return
 	}
-	found, ok := s.find(r)
 	if !ok {
 		refuse(w, r, http.StatusNotFound, "there is nothing at this path")
 		return
 	}
-	if w.origin = origin; origin != "" {
+	if w.origin = origin; origin != "" && !public {
 		h.Add("Vary", "Origin")
 		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
 			preflight(w, found.methods)
@@ -178,25 +188,6 @@ func refuse(w http.ResponseWriter, r *http.Request, status int, text string) {
 		w.Header().Set("Connection", "close")
 	}
 	http.Error(w, text, status)
-}
-
-// caller keeps away who may read the metrics and nothing else.
-func (s *surface) caller(next http.HandlerFunc) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if auth.From(r.Context()).Reader {
-			refuse(w, r, http.StatusForbidden, "this token reads /metrics and may call nothing")
-			return
-		}
-		next(w, r)
-	})
-}
-
-func (s *surface) metrics(w http.ResponseWriter, r *http.Request) {
-	if p := auth.From(r.Context()); !p.Reader && p != (auth.Person{}) {
-		refuse(w, r, http.StatusForbidden, "/metrics is read with a token that is made for it")
-		return
-	}
-	s.Metrics.ServeHTTP(w, r)
 }
 
 func healthy(w http.ResponseWriter, _ *http.Request) {

@@ -7,17 +7,24 @@ import (
 	"r2v-mcp/internal/video"
 )
 
-// look asks the provider how a task stands, and records it. A task that it does not know has been forgotten, which takes
-// 24 hours; before that it is asked for in the wrong place, which is no failure of the service.
-func (t *Tracker) look(ctx context.Context, task video.Task) (video.Task, error) {
+// look asks the provider how a task stands, and records it.
+func (t *Tracker) look(ctx context.Context, task video.Task) error {
 	s, err := t.ask(ctx, task.ProviderTaskID)
 	if err != nil {
-		return task, err
+		return err
 	}
+	_, err = t.heard(ctx, task, s)
+	return err
+}
+
+// heard records what the provider has said of a task. A task that it does not know has been forgotten, which takes 24 hours; before
+// that it is asked for in the wrong place, which is no failure of the service.
+func (t *Tracker) heard(ctx context.Context, task video.Task, s video.Snapshot) (video.Task, error) {
 	if s.Status == video.Unknown && time.Since(since(&task)) < video.Lifetime {
 		return t.misplaced(ctx, task)
 	}
 	if task.Found {
+		var err error
 		if task, err = t.confirm(ctx, task, s); err != nil || task.ProviderTaskID == "" {
 			return task, err
 		}
@@ -68,7 +75,7 @@ func (t *Tracker) confirm(ctx context.Context, task video.Task, s video.Snapshot
 	return task, nil
 }
 
-// ask reads a task at the provider, when it is its turn.
+// ask reads a task that the ledger knows, or looks for, at the provider, when it is its turn.
 func (t *Tracker) ask(ctx context.Context, providerTaskID string) (video.Snapshot, error) {
 	if err := t.turn(ctx, "query"); err != nil {
 		return video.Snapshot{}, err

@@ -8,11 +8,21 @@ import (
 )
 
 const (
-	// queryTurn keeps queries, lists and cancellations of all processes below the documented 20 of each a second, with room for
-	// those that the network bunches up.
-	queryTurn = time.Second / 18
-	// longestTurn is how long one of them may have to wait.
-	longestTurn = 30 * time.Second
+	// Reads of single tasks stand in three lines, so that who asks on and on keeps nobody's tasks from being followed. All three
+	// together stay below the documented 20 a second, with room for those that the network bunches up: of each line, one more
+	// than its pace can fall within one second.
+
+	// queryTurn is the pace of the sweep, and of what else is known to the ledger.
+	queryTurn = time.Second / 13
+	// strangerTurn is that of the search for ids that the ledger does not know.
+	strangerTurn = time.Second / 2
+	// cancelTurn is that of cancellations, and so of the one read that follows each.
+	cancelTurn = time.Second / 2
+	// listTurn is that of the list, which has a documented 20 a second of its own.
+	listTurn = time.Second / 18
+
+	// longestTurn is how long one of them may have to wait; a stranger's, so that time is left for the answer.
+	longestTurn, longestSearch = 30 * time.Second, findTimeout / 2
 	// quickClip and slowClip are how long clips take, until the ledger knows better.
 	// Source: "1 to 5 minutes", Wan - reference-to-video guide.
 	quickClip, slowClip = time.Minute, 5 * time.Minute
@@ -21,16 +31,29 @@ const (
 // beat is the quickest pace at which open tasks are looked at: 3 seconds by default, so that an end is seen within 5.
 func (t *Tracker) beat() time.Duration { return t.PollInterval / 5 }
 
-// turn waits for this account's next turn of a call, among all processes.
-func (t *Tracker) turn(ctx context.Context, call string) error {
-	wait, err := t.Ledger.Turn(ctx, call, queryTurn)
-	if err != nil {
-		return err
+// turn waits for this account's next turn in a line, among all processes. A place that is too far away is refused at once, and not
+// taken.
+func (t *Tracker) turn(ctx context.Context, line string) error {
+	every, longest := queryTurn, longestTurn
+	refused := &video.Error{Charged: video.NotCharged, Failure: video.Failure{
+		Code: "Busy", Message: "too many questions are in line for the service, which takes 20 a second", Advice: "Call again in a minute.", Retryable: true,
+	}}
+	switch line {
+	case "stranger":
+		every, longest = strangerTurn, longestSearch
+		refused.Message = "too many are looking for tasks that this server does not know"
+		refused.Advice = "Call again in a minute, or with a task_id from list_tasks: those need no search."
+	case "cancel":
+		every = cancelTurn
+	case "list":
+		every = listTurn
 	}
-	if wait > longestTurn || !sleep(ctx, wait) {
-		return &video.Error{Charged: video.NotCharged, Failure: video.Failure{
-			Code: "Busy", Message: "too many questions are in line for the service, which takes 20 a second", Advice: "Call again in a minute.", Retryable: true,
-		}}
+	wait, taken, err := t.Ledger.Turn(ctx, line, every, longest)
+	switch {
+	case err != nil:
+		return err
+	case !taken, !sleep(ctx, wait):
+		return refused
 	}
 	return nil
 }

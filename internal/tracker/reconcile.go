@@ -249,8 +249,7 @@ func (r *round) adopt(ctx context.Context, task video.Task, providerTaskID strin
 		return err
 	}
 	r.open = append(r.open, now)
-	_, err = r.look(ctx, now)
-	return err
+	return r.look(ctx, now)
 }
 
 // keepUnclaimed follows and saves the clips that one of several purchases must have made, when nobody can tell which: it is paid

@@ -93,7 +93,7 @@ func (r *round) readEach(ctx context.Context, tasks []video.Task) error {
 		if err != nil {
 			return err
 		}
-		if _, err = r.look(ctx, task); err == nil {
+		if err = r.look(ctx, task); err == nil {
 			seen++
 			failed = 0
 			continue

@@ -120,7 +120,10 @@ func (t *Tracker) find(ctx context.Context, owner, id string) (*video.Task, erro
 	}
 	ctx, cancel := context.WithTimeout(ctx, findTimeout)
 	defer cancel()
-	snapshot, err := t.ask(ctx, id)
+	if err := t.turn(ctx, "stranger"); err != nil {
+		return nil, err
+	}
+	snapshot, err := t.Provider.Look(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +187,7 @@ func (t *Tracker) Cancel(ctx context.Context, owner, id string) (video.Task, err
 		return task, err
 	}
 	refused := t.Provider.Cancel(ctx, task.ProviderTaskID)
-	now, err := t.look(context.WithoutCancel(ctx), task)
+	now, err := t.lookAfter(context.WithoutCancel(ctx), task)
 	if err != nil { // what was said of the cancellation is worth more than what could not be seen of it
 		now = task
 	}
@@ -199,6 +202,15 @@ func (t *Tracker) Cancel(ctx context.Context, owner, id string) (video.Task, err
 		}}
 	}
 	return now, refused
+}
+
+// lookAfter asks how a task stands after its cancellation, whose turn is that of this question as well.
+func (t *Tracker) lookAfter(ctx context.Context, task video.Task) (video.Task, error) {
+	s, err := t.Provider.Look(ctx, task.ProviderTaskID)
+	if err != nil {
+		return task, err
+	}
+	return t.heard(ctx, task, s)
 }
 
 func uncancellable(task *video.Task) error {

@@ -26,7 +26,7 @@ func (r *Report) checkAddress(field, address, medium string, seen *Medium) strin
 	}
 	schemes := r.schemes(medium)
 	allowed := "an address that begins with " + strings.Join(schemes, ", ")
-	if slices.Contains(schemes, "oss://") {
+	if slices.Contains(schemes, "oss://") && !r.noFiles {
 		allowed += "; or the path of a file on this computer"
 	}
 	scheme := schemeOf(address)
@@ -43,6 +43,9 @@ func (r *Report) checkAddress(field, address, medium string, seen *Medium) strin
 		address = strings.TrimPrefix(address, "//")
 		r.problem(field, allowed, "%q is no full address; did you mean https://%s?", shorten(address), shorten(address))
 		return ""
+	case (scheme == "file" || scheme == "" || isDrive(scheme)) && r.noFiles:
+		r.problem(field, r.instead(schemes), "%q is a file or no address, and files of your computer are not on this server", shorten(address))
+		return ""
 	case scheme == "file" || scheme == "" || isDrive(scheme):
 		r.problem(field, allowed, "%q is a local file or no address, and no files of this machine are read here", shorten(address))
 		return ""
@@ -57,6 +60,14 @@ func (r *Report) checkAddress(field, address, medium string, seen *Medium) strin
 		return ""
 	}
 	return r.checkParsed(field, address, allowed)
+}
+
+// instead is what there is for those whose files are not on this machine.
+func (r *Report) instead(schemes []string) string {
+	if slices.Contains(schemes, "data:") {
+		return "a public link (https://…), or a picture as data:image/…;base64"
+	}
+	return "a public link (https://…)"
 }
 
 func (r *Report) checkParsed(field, address, allowed string) string {

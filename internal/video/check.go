@@ -23,6 +23,7 @@ type Report struct {
 
 	otherMedia []string
 	local      bool // the service runs on this machine
+	noFiles    bool // the files of whoever asks are not on this machine
 
 	declared     []Kind   // what the request itself says that each reference is, whatever was seen of it
 	uploadsKnown bool     // the region's service is documented to take temporary uploads
@@ -51,7 +52,17 @@ func (r *Report) warn(format string, args ...any) {
 // Check holds a request against every rule of its model that is documented, as far as it can be known, and reports all
 // that is wrong at once; what looking at the media has told comes with the references. Nothing is dropped or cut to fit.
 func (c *Catalogue) Check(req Request, region string) *Report {
-	r := &Report{Request: req, otherMedia: c.OtherMedia, uploaders: c.uploaders(region), uploadedIn: c.uploadRegions()}
+	return c.check(&Report{Request: req}, region)
+}
+
+// CheckFar is [Catalogue.Check] for somebody whose files are not on this machine, and who is told so.
+func (c *Catalogue) CheckFar(req Request, region string) *Report {
+	return c.check(&Report{Request: req, noFiles: true}, region)
+}
+
+func (c *Catalogue) check(r *Report, region string) *Report {
+	req := r.Request
+	r.otherMedia, r.uploaders, r.uploadedIn = c.OtherMedia, c.uploaders(region), c.uploadRegions()
 	r.Request.Model = fold(req.Model, c.ModelNames())
 	r.Request.References = slices.Clone(req.References)
 	if strings.TrimSpace(req.Model) == "" {

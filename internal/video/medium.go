@@ -83,7 +83,11 @@ func (r *Report) checkMedium(field string, as role, seen *Medium) {
 	taken := slices.Contains(r.Model.Media[seen.Kind].Formats, seen.Format)
 	switch {
 	case seen.Format == "html":
-		r.fileProblem(field, r.formats(as.medium)+": the link of the file itself (on GitHub one of raw.githubusercontent.com; share pages of YouTube or Google Drive have none), or a local file",
+		allowed := r.formats(as.medium) + ": the link of the file itself (on GitHub one of raw.githubusercontent.com; share pages of YouTube or Google Drive have none)"
+		if !r.noFiles {
+			allowed += ", or a local file"
+		}
+		r.fileProblem(field, allowed,
 			"it leads to a web page, not to a file that can be %s", as)
 	case seen.Kind == as.medium && taken:
 		r.checkFile(field, r.Model.Media[as.medium], seen)
