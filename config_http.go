@@ -117,7 +117,7 @@ func readRate(text string) (rate.Limit, error) {
 	perSecond, err := strconv.ParseFloat(text, 64)
 	const most = 1e6
 	if err != nil || !(perSecond > 0) || perSecond > most {
-		return 0, fmt.Errorf("%q is neither off nor a number of calls a second above 0", text)
+		return 0, fmt.Errorf("%q is neither off nor a number of messages a second above 0", text)
 	}
 	return rate.Limit(perSecond), nil
 }

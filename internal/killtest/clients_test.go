@@ -156,6 +156,7 @@ func (m *market) makeClip(t *testing.T, a agent) made {
 
 // Each request goes to the other replica than the one before.
 func TestClientsOfBothErasMakeAClipAcrossReplicas(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 2, simulator.Options{Speed: 300}, "R2V_POLL_INTERVAL=200ms")
 	m := newMarket(t.Context(), f)
 	for name, tt := range map[string]struct {

@@ -29,6 +29,7 @@ const publicURL = "https://example.com"
 
 // deploy/nginx.conf, with other paths and with the replicas' addresses, before two replicas.
 func TestNginxServesReplicasAsDeployedHere(t *testing.T) {
+	t.Parallel()
 	program := nginx(t)
 	f := newFleet(t, 2, simulator.Options{Speed: 300}, "R2V_POLL_INTERVAL=200ms", "R2V_PUBLIC_URL="+publicURL)
 	m := newMarket(t.Context(), f)

@@ -171,6 +171,7 @@ func (m *market) again(a *audit) {
 
 // The first replica buys, and is killed. Nobody calls the second one: the clip is saved all the same, with the usual settings.
 func TestAReplicaTakesOverFromOneThatDied(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		phase    string // of the create at which the replica dies; none: after its answer
 		slow     bool

@@ -13,6 +13,7 @@ import (
 
 // A release is rolled out: one replica after the other is asked to end, while people buy all the time.
 func TestNoCallFailsWhenReplicasAreReplacedInOrder(t *testing.T) {
+	t.Parallel()
 	const restEvery = time.Second
 	restarts := 3
 	if *replicas > 0 {

@@ -169,6 +169,7 @@ func (s *scene) judge() {
 }
 
 func TestThousandOpen(t *testing.T) {
+	t.Parallel()
 	if racing {
 		t.Skip("it is measured without the race detector: there it takes minutes")
 	}

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -29,7 +30,7 @@ func (l *Ledger) explain(err error) error {
 	failure := &video.Error{Charged: video.NotCharged, Failure: video.Failure{
 		Code: "LedgerUnavailable", Message: fmt.Sprintf("%s cannot be used: %s", name, what), Advice: advice, Retryable: true,
 	}}
-	if l.DatabaseURL != "" && down(err) {
+	if l.DatabaseURL != "" && down(err) || l.DatabaseURL == "" && (isBusy(err) || errors.Is(err, context.DeadlineExceeded)) {
 		return &downError{failure}
 	}
 	return failure

@@ -36,8 +36,8 @@ const IDPrefix = "r2v-"
 // ErrNotFound says that the ledger has no such task.
 var ErrNotFound = errors.New("there is no such task in the ledger")
 
-// ErrDown says that the ledger's database is not up, or not reached, and may be later; every other failure to open it lasts until
-// somebody mends it.
+// ErrDown says that the ledger's database is not up, not reached, or held by another program, and may be had later; every other failure
+// to open it lasts until somebody mends it.
 var ErrDown = errors.New("the database is not up")
 
 // Options says where a ledger is and what it is to hold people to.

@@ -59,7 +59,7 @@ const countOpen = "SELECT status, count(*) FROM r2v_task WHERE status IN ('PENDI
 
 // CountOpen returns how many tasks of all people have not ended or are in doubt, by status.
 func (l *Ledger) CountOpen(ctx context.Context) (map[video.Status]int, error) {
-	open := map[video.Status]int{}
+	open := map[video.Status]int{video.Pending: 0, video.Running: 0, video.Unknown: 0}
 	err := l.each(ctx, func(rows *sql.Rows) error {
 		var status video.Status
 		var n int

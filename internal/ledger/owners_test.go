@@ -140,7 +140,7 @@ func apart() map[string]func(t *testing.T, l *ledger.Ledger) {
 			open, err := l.CountOpen(t.Context())
 			require.NoError(t, err)
 			n, err := l.Count(t.Context(), video.Filter{Everyone: true, Status: video.Pending})
-			require.Equal(t, map[video.Status]int{video.Pending: n}, open)
+			require.Equal(t, map[video.Status]int{video.Pending: n, video.Running: 0, video.Unknown: 0}, open)
 			require.NoError(t, err)
 			require.Equal(t, 24, n)
 		},

@@ -105,6 +105,11 @@ func code(err error) int {
 	return 0
 }
 
+// isBusy reports that another process holds SQLite's file.
+func isBusy(err error) bool {
+	return code(err) == sqlite3.SQLITE_BUSY || code(err) == sqlite3.SQLITE_LOCKED
+}
+
 // sqliteWords says what a failure of SQLite means and what to do about it.
 func sqliteWords(err error) (what, advice string) {
 	switch c := code(err); {

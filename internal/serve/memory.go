@@ -9,12 +9,12 @@ import (
 const (
 	smallBody   = 64 << 10  // bytes of a message that is not counted
 	leastMemory = 128 << 20 // bytes of all messages beyond that size
-	mostLarge   = 2         // of them of one person at a time
+	mostLarge   = 8         // of them of one person at a time: pictures come inside purchases, of which several may be under way
 	memoryRetry = "5"       // seconds after which a large message may be sent again
 )
 
 var (
-	errLarge  = errors.New("two large messages with this token are being answered: nothing was done or charged. Wait for one of them, or give files as links")
+	errLarge  = errors.New("eight large messages of one person are being answered: nothing was done or charged. Wait for one of them, or give files as links")
 	errMemory = errors.New("as many large messages are being answered as there is memory for: nothing was done or charged. Call again in 5 s, or give files as links")
 )
 

@@ -108,6 +108,9 @@ func (p *pipes) client(t *testing.T) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
+// pass lets time pass in a bubble.
+func pass(d time.Duration) { time.Sleep(d) }
+
 // bubble runs a test with a server in it that is reached as http://srv.
 func bubble(t *testing.T, o serve.Options, test func(t *testing.T, p *pipes)) {
 	t.Helper()

@@ -104,7 +104,8 @@ func (t *Tracker) line(ctx context.Context, task video.Task) *video.Error {
 	wait, taken, err := t.Ledger.Turn(ctx, "create", cmp.Or(t.CreateTurn, createTurn), longestLine)
 	switch {
 	case err != nil:
-		refused.Message = err.Error()
+		t.Logger.WarnContext(ctx, "no turn to buy", "task", task.ID, "err", err)
+		refused.Message = "the server's ledger gave no turn"
 		return refused
 	case !taken:
 		refused.Message = fmt.Sprintf("more than %.0f s of purchases are in line, and the service takes 5 a second", longestLine.Seconds())

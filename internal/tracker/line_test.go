@@ -177,3 +177,26 @@ func TestPurchasesOfTwoProcessesStayWithinTheDocumentedPace(t *testing.T) {
 		require.LessOrEqual(t, creates.most(), 5)
 	})
 }
+
+func TestOnePersonsCancellationsDoNotHoldUpAnothers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr, _ := follow(t)
+		var ids []string
+		for _, owner := range []string{"bob", "anna"} {
+			task, _, err := tr.Create(t.Context(), orderOf(t, owner, "Image 1 waves"))
+			require.NoError(t, err)
+			ids = append(ids, task.ID)
+		}
+		var asking sync.WaitGroup
+		ctx, cancel := context.WithCancel(t.Context())
+		for range 40 {
+			asking.Go(func() { _, _ = tr.Cancel(ctx, "bob", ids[0]) })
+		}
+		synctest.Wait()
+		start := time.Now()
+		_, _ = tr.Cancel(t.Context(), "anna", ids[1])
+		require.LessOrEqual(t, time.Since(start), 2*time.Second, "she stands behind one of his, not behind all")
+		cancel()
+		asking.Wait()
+	})
+}

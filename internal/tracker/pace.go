@@ -31,6 +31,32 @@ const (
 // beat is the quickest pace at which open tasks are looked at: 3 seconds by default, so that an end is seen within 5.
 func (t *Tracker) beat() time.Duration { return t.PollInterval / 5 }
 
+// personal waits until no other cancellation of a person is under way here: a cancellation that comes late costs money, so nobody may fill
+// the line that all stand in. leave must be called.
+func (t *Tracker) personal(ctx context.Context, owner string) (leave func(), err error) {
+	t.mu.Lock()
+	if t.desks == nil {
+		t.desks = map[string]chan struct{}{}
+	}
+	desk := t.desks[owner]
+	if desk == nil {
+		desk = make(chan struct{}, 1)
+		t.desks[owner] = desk
+	}
+	t.mu.Unlock()
+	patience := time.NewTimer(longestTurn)
+	defer patience.Stop()
+	select {
+	case desk <- struct{}{}:
+		return func() { <-desk }, nil
+	case <-patience.C:
+	case <-ctx.Done():
+	}
+	return nil, &video.Error{Charged: video.NotCharged, Failure: video.Failure{
+		Code: "Busy", Message: "other cancellations of yours are in line already", Advice: "Call cancel_task again when some of them are answered.", Retryable: true,
+	}}
+}
+
 // turn waits for this account's next turn in a line, among all processes. A place that is too far away is refused at once, and not
 // taken.
 func (t *Tracker) turn(ctx context.Context, line string) error {
@@ -45,6 +71,7 @@ func (t *Tracker) turn(ctx context.Context, line string) error {
 		refused.Advice = "Call again in a minute, or with a task_id from list_tasks: those need no search."
 	case "cancel":
 		every = cancelTurn
+		refused.Message = "too many cancellations are in line"
 	case "list":
 		every = listTurn
 	}

@@ -43,6 +43,8 @@ type Tracker struct {
 	aside   time.Time            // until then this process looks at nothing: its key is refused
 	refusal error                // what the service refused this process with the last time, nil when it did not
 
+	desks map[string]chan struct{} // at which a person's cancellations stand in line
+
 	complained time.Time // when an outage was last told
 }
 

@@ -183,6 +183,11 @@ func (t *Tracker) Cancel(ctx context.Context, owner, id string) (video.Task, err
 	if task.ProviderTaskID == "" || task.Found || !task.Status.Open() {
 		return task, uncancellable(&task)
 	}
+	leave, err := t.personal(ctx, owner)
+	if err != nil {
+		return task, err
+	}
+	defer leave()
 	if err := t.turn(ctx, "cancel"); err != nil {
 		return task, err
 	}
