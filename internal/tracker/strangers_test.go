@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -41,12 +42,12 @@ const (
 func TestRefusedIDsAndAnOutageHoldUpNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tr, sim := follow(t)
-		outage := false
+		var outage atomic.Bool
 		tr.Provider = providerOver(t, instead{simulatortest.Transport(sim), func(path string) (int, string) {
 			switch single := !strings.HasSuffix(path, "/tasks/"); {
 			case single && strings.Contains(path, "not-ours"):
 				return http.StatusForbidden, denied
-			case outage && single:
+			case outage.Load() && single:
 				return http.StatusServiceUnavailable, outOf
 			}
 			return 0, ""
@@ -66,9 +67,9 @@ func TestRefusedIDsAndAnOutageHoldUpNothing(t *testing.T) {
 			ids = append(ids, task.ID)
 		}
 		time.Sleep(30 * time.Second)
-		outage = true
+		outage.Store(true)
 		time.Sleep(5 * time.Minute)
-		outage = false
+		outage.Store(false)
 		for _, id := range ids {
 			task, err := tr.Wait(t.Context(), "", id, time.Hour)
 			require.NoError(t, err)
