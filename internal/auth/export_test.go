@@ -7,3 +7,9 @@ func (t *Tokens) SetClock(now func() time.Time) { t.now = now }
 
 // SetClock gives the provider's tokens a clock of a test.
 func (o *OIDC) SetClock(now func() time.Time) { o.now, o.gate.now = now, now }
+
+// Ready looks at the file, and returns what is wrong with it.
+func (t *Tokens) Ready() error {
+	t.look()
+	return t.state.Load().trouble
+}

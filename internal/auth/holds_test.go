@@ -80,7 +80,7 @@ func TestATokenHoldsUntilItIsWithdrawnOrAnothers(t *testing.T) {
 func TestAReadersTokenHoldsToo(t *testing.T) {
 	t.Parallel()
 	tokens, _, _ := open(t, fileOf(t, "prometheus "+hashed(scrapes)+" metrics"))
-	require.True(t, holds(t, passed(t, tokens, auth.MetricsPath, scrapes)))
+	require.True(t, holds(t, passed(t, tokens, "/metrics", scrapes)))
 }
 
 func TestAProvidersTokenHoldsUntilItsEnd(t *testing.T) {

@@ -9,8 +9,8 @@ import (
 	"unicode"
 )
 
-// MetricsPath is the one address that a [Person] who is a Reader may ask for, and nobody else.
-const MetricsPath = "/metrics"
+// metricsPath is the one address that a [Person] who is a Reader may ask for, and nobody else.
+const metricsPath = "/metrics"
 
 // retryAfter is how many seconds a client is asked to wait when its token cannot be checked at present.
 const retryAfter = "5"
@@ -21,8 +21,8 @@ const (
 	inHeader   = "Tokens are taken from the header Authorization: Bearer TOKEN alone. One in an address is written to logs: take it for lost, and have another made."
 	oneHeader  = "The Authorization header has to be there once, as: Bearer TOKEN, with nothing else in it."
 	notGood    = "It was withdrawn, has expired or was made for another server. Ask who runs the server for another, or sign in again."
-	readsOnly  = "This token reads " + MetricsPath + " and nothing else. For anything else use a person's token, which is made with: r2v-mcp token NAME"
-	readsNot   = MetricsPath + " is read with a token of its own, which is made with: r2v-mcp token NAME --metrics"
+	readsOnly  = "This token reads " + metricsPath + " and nothing else. For anything else use a person's token, which is made with: r2v-mcp token NAME"
+	readsNot   = metricsPath + " is read with a token of its own, which is made with: r2v-mcp token NAME --metrics"
 	outOfReach = "Who signs people in cannot be reached at present, so the token could not be checked. It may be good: try again in some seconds."
 )
 
@@ -32,7 +32,7 @@ const (
 // (RFC 9728 section 5.1), "" or nil for none.
 //
 // It answers 401 without a token or with one that is not good, 400 to a token in the query or a header that cannot be read, 403 to a Reader
-// anywhere but at [MetricsPath] and to others there, and 503 when the token could not be checked.
+// anywhere but at [metricsPath] and to others there, and 503 when the token could not be checked.
 func Require(v Verifier, challenge func(*http.Request) string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -75,9 +75,9 @@ func identify(v Verifier, r *http.Request) (p Person, token string, refused *ref
 		return Person{}, "", &refusal{http.StatusUnauthorized, "invalid_token", sentence(err) + " " + notGood}
 	case err != nil: // its words are for the log
 		return Person{}, "", &refusal{http.StatusServiceUnavailable, "", outOfReach}
-	case p.Reader && r.URL.Path != MetricsPath:
+	case p.Reader && r.URL.Path != metricsPath:
 		return Person{}, "", &refusal{http.StatusForbidden, "insufficient_scope", readsOnly}
-	case !p.Reader && r.URL.Path == MetricsPath:
+	case !p.Reader && r.URL.Path == metricsPath:
 		return Person{}, "", &refusal{http.StatusForbidden, "insufficient_scope", readsNot}
 	}
 	return p, token, nil

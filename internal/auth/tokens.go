@@ -33,7 +33,7 @@ const (
 //   - while it cannot be read, those read before are let in for one minute, and then nobody;
 //   - when it or all its lines are gone, nobody is.
 //
-// Each is logged, again once a minute while it is used, and told by [Tokens.Ready].
+// Each is logged, again once a minute while it is used.
 type Tokens struct {
 	path   string
 	logger *slog.Logger
@@ -99,14 +99,6 @@ func (t *Tokens) Verify(_ context.Context, token string) (Person, error) {
 		return Person{}, ErrUnknown
 	}
 	return p, nil
-}
-
-// Ready looks at the file as [Tokens.Verify] does, and returns what is wrong with it at present: that it cannot be read, is not in
-// order, is gone or holds no token; nil when nothing is. People may still be let in meanwhile. The error names the file and repeats
-// neither a token nor a hash.
-func (t *Tokens) Ready() error {
-	t.look()
-	return t.state.Load().trouble
 }
 
 // look reads the file again when it has changed. It never makes two callers wait for one disk.

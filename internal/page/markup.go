@@ -8,7 +8,7 @@ import (
 )
 
 // document is a whole page: what stands in its head besides what all have, and its body.
-func document(title string, more, body g.Node) g.Node {
+func document(more, body g.Node) g.Node {
 	return h.Doctype(h.HTML(h.Lang("en"),
 		h.Head(
 			h.Meta(h.Charset("utf-8")),

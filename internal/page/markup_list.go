@@ -14,8 +14,8 @@ func listPage(l *list) g.Node {
 		h.Script(h.Src("/page.js"), h.Defer()),
 		g.If(l.Live, h.NoScript(h.Meta(g.Attr("http-equiv", "refresh"), h.Content("15")))),
 	}
-	return document(l.Title, head, h.Body(
-		h.Header(h.Class("top"), h.H1(g.Text(l.Title)), g.If(l.SignOut, signOutForm(l.Person))),
+	return document(head, h.Body(
+		h.Header(h.Class("top"), h.H1(g.Text(title)), g.If(l.SignOut, signOutForm(l.Person))),
 		h.Main(h.ID("list"), h.Data("live", strconv.FormatBool(l.Live)), h.Data("first", strconv.FormatBool(l.First)),
 			daySection(l.Day),
 			h.P(h.ID("said"), h.Class("said"), h.Role("status")),

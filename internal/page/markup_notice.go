@@ -24,8 +24,8 @@ func noticePage(n notice) g.Node {
 	if n.Clip != "" {
 		head, next = h.Meta(g.Attr("http-equiv", "refresh"), h.Content("0; url="+n.Clip)), onward(n.Clip)
 	}
-	return document(n.Title, head, h.Body(h.Class("alone"),
-		h.Main(h.Class("notice"), h.P(h.Class("name"), g.Text(n.Title)), h.H1(g.Text(n.Heading)), says, serviceLink(n.Link, n.LinkUntil), next)))
+	return document(head, h.Body(h.Class("alone"),
+		h.Main(h.Class("notice"), h.P(h.Class("name"), g.Text(title)), h.H1(g.Text(n.Heading)), says, serviceLink(n.Link, n.LinkUntil), next)))
 }
 
 // onward leads to a clip, and to the form of whoever has not signed in.

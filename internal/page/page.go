@@ -23,6 +23,9 @@ var (
 	script []byte
 )
 
+// title is the page's.
+const title = "r2v tasks"
+
 // policy lets a browser fetch from this server alone, and run nothing that stands in the page.
 const policy = "default-src 'none'; style-src 'self'; script-src 'self'; media-src 'self'; connect-src 'self'; " +
 	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -53,7 +56,6 @@ type Options struct {
 	SignIn   func(ctx context.Context, token string) (auth.Person, error)
 	Currency string // of the account
 	Secure   bool   // browsers reach the page by https
-	Title    string // empty for "r2v tasks"
 }
 
 type page struct {
@@ -69,9 +71,6 @@ func New(o Options) (http.Handler, error) { return newAt(o, time.Now) }
 func newAt(o Options, now func() time.Time) (http.Handler, error) {
 	if o.Tasks == nil || o.Task == nil {
 		return nil, errors.New("a task page needs Tasks and Task")
-	}
-	if o.Title == "" {
-		o.Title = "r2v tasks"
 	}
 	p := &page{Options: o, now: now}
 	mux := http.NewServeMux()

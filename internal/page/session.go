@@ -19,7 +19,7 @@ const (
 
 // notice is a page that says one thing, or asks for a token.
 type notice struct {
-	Title, Heading, Text, Advice string
+	Heading, Text, Advice string
 	Form                         bool   // ask for a token
 	Clip                         string // the path of a clip that is played next
 	Link                         string // to what is not here, by https
@@ -155,7 +155,6 @@ func (p *page) refuse(w http.ResponseWriter, r *http.Request, err error) {
 
 // say shows a notice. A heading is made up where it has none.
 func (p *page) say(w http.ResponseWriter, r *http.Request, status int, n notice) {
-	n.Title = p.Title
 	if n.Heading == "" {
 		n.Heading = "Sign in"
 	}

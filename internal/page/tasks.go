@@ -23,7 +23,7 @@ const (
 
 // list is the page of a person's tasks.
 type list struct {
-	Title, Person string
+	Person string
 	SignOut       bool
 	First         bool // the newest tasks are on it
 	Live          bool // something on it may change by itself
@@ -41,7 +41,7 @@ func (p *page) tasks(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, err)
 		return
 	}
-	shown := list{Title: p.Title, Person: line(person.Name, 80), SignOut: p.SignIn != nil}
+	shown := list{Person: line(person.Name, 80), SignOut: p.SignIn != nil}
 	cursor := r.URL.Query().Get("cursor")
 	shown.First = cursor == ""
 	if len(cursor) > longestCursor {

@@ -170,6 +170,11 @@ func missing(id string) error {
 // Cancel stops a task of the owner's that the provider has not begun yet. It returns the task as it is afterwards, and a
 // *[video.Error] when it could not be stopped; without an ID it could not be found, as another's cannot: see [Tracker.Wait].
 func (t *Tracker) Cancel(ctx context.Context, owner, id string) (video.Task, error) {
+	leave, err := t.personal(ctx, owner) // before the ledger is read: what an earlier call has cancelled is not asked for again
+	if err != nil {
+		return video.Task{}, err
+	}
+	defer leave()
 	found, err := t.find(ctx, owner, id)
 	if err != nil {
 		return video.Task{}, err
@@ -183,11 +188,6 @@ func (t *Tracker) Cancel(ctx context.Context, owner, id string) (video.Task, err
 	if task.ProviderTaskID == "" || task.Found || !task.Status.Open() {
 		return task, uncancellable(&task)
 	}
-	leave, err := t.personal(ctx, owner)
-	if err != nil {
-		return task, err
-	}
-	defer leave()
 	if err := t.turn(ctx, "cancel"); err != nil {
 		return task, err
 	}
