@@ -20,10 +20,10 @@ const (
 // notice is a page that says one thing, or asks for a token.
 type notice struct {
 	Heading, Text, Advice string
-	Form                         bool   // ask for a token
-	Clip                         string // the path of a clip that is played next
-	Link                         string // to what is not here, by https
-	LinkUntil                    time.Time
+	Form                  bool   // ask for a token
+	Clip                  string // the path of a clip that is played next
+	Link                  string // to what is not here, by https
+	LinkUntil             time.Time
 }
 
 // cookie is the name of the cookie that holds the token. A browser takes a __Host- cookie only by https, and from this very host.

@@ -23,13 +23,13 @@ const (
 
 // list is the page of a person's tasks.
 type list struct {
-	Person string
-	SignOut       bool
-	First         bool // the newest tasks are on it
-	Live          bool // something on it may change by itself
-	Day           *day
-	Tasks         []entry
-	Older         string // the cursor of the next page
+	Person  string
+	SignOut bool
+	First   bool // the newest tasks are on it
+	Live    bool // something on it may change by itself
+	Day     *day
+	Tasks   []entry
+	Older   string // the cursor of the next page
 }
 
 func (p *page) tasks(w http.ResponseWriter, r *http.Request) {
