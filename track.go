@@ -145,7 +145,7 @@ func (f *following) outcome() error {
 
 // lost says what went wrong with a task that is not followed any more, and what to do; nothing when it went well.
 func (f *following) lost(t *followed) string {
-	const console = "look at the bill in the Model Studio console before you buy it again"
+	console := "look at the bill in " + f.follower.Provider.Words().Console + " before you buy it again"
 	switch {
 	case t.elsewhere:
 		return "is " + string(t.Status) + " at another service or region than this: run track with the settings that it was bought with"

@@ -49,7 +49,7 @@ type life struct {
 // newLife makes what the settings name. What is counted is told to counted, if there is one.
 func newLife(cfg *Config, catalogue *video.Catalogue, logger *slog.Logger, counted *metrics.Metrics) (*life, error) {
 	t := &tracker.Tracker{
-		Provider: provider.WithoutKey{}, PollInterval: cfg.PollInterval, Patience: min(video.LongestCall, cfg.MaxWait), Logger: logger, Ledger: cfg.ledger(),
+		Provider: provider.WithoutKey{Of: provider.DashScopeWords()}, PollInterval: cfg.PollInterval, Patience: min(video.LongestCall, cfg.MaxWait), Logger: logger, Ledger: cfg.ledger(),
 	}
 	if cfg.APIKey != "" {
 		client, err := dashscope.New(dashscope.Config{
@@ -101,6 +101,7 @@ func (l *life) toolbox(cfg *Config, catalogue *video.Catalogue) (*tools.Set, *pr
 	return &tools.Set{
 		Catalogue: catalogue, Region: cfg.Region, Tasks: l.tasks, Media: media, BudgetPerTask: cfg.perTask,
 		MaxWait: cfg.MaxWait, PollInterval: cfg.PollInterval, Saves: l.tasks.Saver != nil, Link: l.link(""),
+		Console: l.tasks.Provider.Words().Console,
 	}, media
 }
 

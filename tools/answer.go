@@ -41,7 +41,11 @@ type costAnswer struct {
 	PerSecond json.Number `json:"per_second"`
 }
 
-func asCost(c video.Cost) *costAnswer {
+// asCost shows an estimate, nothing where no rate is known.
+func asCost(c *video.Cost) *costAnswer {
+	if c == nil || !c.Known() {
+		return nil
+	}
 	return &costAnswer{Low: number(c.Low), High: number(c.High), Currency: c.Currency, PerSecond: number(c.PerSecond)}
 }
 
@@ -94,9 +98,9 @@ func (s *Set) nextStep(t *video.Task, c clip) string {
 	case t.InDoubt() && remembered(t):
 		return fmt.Sprintf("Nobody knows yet whether this clip was bought: do not buy it again. It is being looked for: call get_task with task_id %s and wait_seconds %d, again until its status is another. If it is still UNKNOWN after two calls, tell the user: %s.", t.ID, wait, settledBy(t))
 	case t.InDoubt():
-		return "This purchase was looked for in vain for 24 hours. Look at the bill in the Model Studio console before buying the clip again."
+		return "This purchase was looked for in vain for 24 hours. Look at the bill in " + s.Console + " before buying the clip again."
 	case t.Status == video.Unknown:
-		return "The service has forgotten this task: ids live 24 hours. Look at the bill in the Model Studio console before buying the clip again."
+		return "The service has forgotten this task: ids live 24 hours. Look at the bill in " + s.Console + " before buying the clip again."
 	case t.Failure != nil:
 		return "Nothing was charged. Follow error.advice; a new purchase needs a new idempotency_key if this one had your own."
 	}

@@ -101,7 +101,8 @@ func (s *Set) estimate(ctx context.Context, in generateArguments, problems []vid
 		out.TruncationLimit = number(e.Limit)
 	}
 	out.References = q.references()
-	out.Cost = asCost(q.cost())
+	cost := q.cost()
+	out.Cost = asCost(&cost)
 	out.PriceAsOf, out.PriceSource = price.AsOf, s.Catalogue.SourceText(price)
 	out.Budget = budget
 	return out, nil

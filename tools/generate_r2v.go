@@ -156,7 +156,7 @@ func (a *generateAnswer) about() string { return a.TaskID }
 func (s *Set) bought(ctx context.Context, task video.Task, replayed bool, q *quote) *generateAnswer {
 	out := &generateAnswer{
 		TaskID: task.ID, ProviderTaskID: task.ProviderTaskID, Status: string(task.Status), Model: task.Request.Model,
-		Resolution: task.Request.Resolution, Duration: task.Request.Duration, Cost: asCost(*task.Estimate), IdempotencyKey: task.IdempotencyKey, Replayed: replayed, Charged: string(task.Charged()),
+		Resolution: task.Request.Resolution, Duration: task.Request.Duration, Cost: asCost(task.Estimate), IdempotencyKey: task.IdempotencyKey, Replayed: replayed, Charged: string(task.Charged()),
 		ExpiresAt: stamp(task.ExpiresAt()), PollAfter: s.pollAfter(&task), Warnings: q.warnings(), NextStep: s.nextStep(&task, s.clipOf(ctx, &task)),
 	}
 	for _, ref := range q.references() {

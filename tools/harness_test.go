@@ -104,13 +104,13 @@ func (w *world) set(o options) *tools.Set {
 		Logger: slog.New(slog.DiscardHandler),
 	}
 	if o.noKey {
-		tasks.Provider = provider.WithoutKey{}
+		tasks.Provider = provider.WithoutKey{Of: provider.DashScopeWords()}
 	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(w.t.Context()))
 	done := make(chan struct{})
 	go func() { tasks.Run(ctx); close(done) }()
 	w.t.Cleanup(func() { stop(); <-done; tasks.Drain() })
-	set := &tools.Set{Catalogue: catalogue, Region: region, Tasks: tasks, MaxWait: 50 * time.Second, PollInterval: 15 * time.Second, Saves: true}
+	set := &tools.Set{Catalogue: catalogue, Region: region, Tasks: tasks, MaxWait: 50 * time.Second, PollInterval: 15 * time.Second, Saves: true, Console: tasks.Provider.Words().Console}
 	if o.looks != nil {
 		uploads := &upload.Uploads{Provider: tasks.Provider, Ledger: w.book}
 		w.t.Cleanup(uploads.Drain)

@@ -63,6 +63,8 @@ type Set struct {
 	// Called is told of each call once, when its answer is ready. Nil where nobody wants to know.
 	Called func(context.Context, Call)
 
+	Console string // where the service shows tasks and bills, such as "the Model Studio console"
+
 	MostWaiting int  // how many calls of get_task wait at a time, of which one named person may have a quarter: those beyond are answered at once; 0 is 64
 	HidePaths   bool // the caller is elsewhere: paths of this machine are not shown
 	NoFiles     bool // references are not read from this machine's files

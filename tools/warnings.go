@@ -17,7 +17,7 @@ const search = 30 * time.Minute
 // taskWarnings is all that somebody who pays for a task should be told unasked, the most urgent first.
 func (s *Set) taskWarnings(t *video.Task, c clip) []string {
 	var out []string
-	for _, warning := range append([]string{endangered(t), searched(t), found(t), s.notSaved(t), c.trouble, misbuilt(t)}, oddBill(t)...) {
+	for _, warning := range append([]string{s.endangered(t), searched(t), found(t), s.notSaved(t), c.trouble, misbuilt(t)}, s.oddBill(t)...) {
 		if warning != "" {
 			out = append(out, warning)
 		}
@@ -29,7 +29,7 @@ func (s *Set) taskWarnings(t *video.Task, c clip) []string {
 func remembered(t *video.Task) bool { return time.Now().Before(t.ExpiresAt()) }
 
 // endangered tells that a task is about to be forgotten by the service, while nobody knows what came of it.
-func endangered(t *video.Task) string {
+func (s *Set) endangered(t *video.Task) string {
 	left := time.Until(t.ExpiresAt())
 	if left > video.Alarm || (!t.Status.Open() && !t.Linkless() && !t.InDoubt()) {
 		return ""
@@ -43,7 +43,7 @@ func endangered(t *video.Task) string {
 	if t.ProviderTaskID == "" {
 		by = "model and time, " + t.CreatedAt.UTC().Format(time.RFC3339)
 	}
-	return fmt.Sprintf("this clip may be lost: the service %s, and what came of the task is not known. Tell the user now to look for it in the Model Studio console, by %s", when, by)
+	return fmt.Sprintf("this clip may be lost: the service %s, and what came of the task is not known. Tell the user now to look for it in %s, by %s", when, s.Console, by)
 }
 
 // searched tells what is going on with a purchase of unknown fate.
@@ -95,19 +95,21 @@ func misbuilt(t *video.Task) string {
 }
 
 // oddBill tells when a bill is not what was estimated; the payer hears it from us first.
-func oddBill(t *video.Task) []string {
-	if t.Estimate == nil || t.Status != video.Succeeded {
+func (s *Set) oddBill(t *video.Task) []string {
+	if t.Currency == "" || t.Status != video.Succeeded {
 		return nil
 	}
-	if t.Usage == nil || t.Billed == nil {
-		return []string{"the service sent no usage that can be read: look at the bill in the Model Studio console"}
+	if t.Billed == nil {
+		return []string{"the service sent no usage that can be read: look at the bill in " + s.Console}
 	}
 	var out []string
-	if tier := strings.TrimSuffix(t.Request.Resolution, "P"); t.Usage.SR != 0 && tier != strconv.Itoa(t.Usage.SR) {
+	if tier := strings.TrimSuffix(t.Request.Resolution, "P"); t.Usage != nil && t.Usage.SR != 0 && tier != strconv.Itoa(t.Usage.SR) {
 		out = append(out, fmt.Sprintf("the service made %dP where %s was ordered: its price may be another", t.Usage.SR, t.Request.Resolution))
 	}
-	if off := difference(*t.Billed, t.Estimate); off != "" {
-		out = append(out, off)
+	if t.Estimate != nil {
+		if off := difference(*t.Billed, t.Estimate); off != "" {
+			out = append(out, off)
+		}
 	}
 	return out
 }

@@ -109,9 +109,9 @@ func fill(t *testing.T, path, upstream string, sim http.Handler) {
 		require.NoError(t, err)
 		task, _, err := l.Claim(t.Context(), o)
 		require.NoError(t, err)
-		id, err := provider.NewDashScope(client, models).Create(t.Context(), o.Request)
+		bought, err := provider.NewDashScope(client, models).Create(t.Context(), provider.Purchase{Request: o.Request})
 		require.NoError(t, err)
-		_, err = l.Bought(t.Context(), task.ID, id, false)
+		_, err = l.Bought(t.Context(), task.ID, bought.ID, false)
 		require.NoError(t, err)
 	}
 	require.NoError(t, l.Close())

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/shopspring/decimal"
+
 	"r2v-mcp/internal/billing"
 	"r2v-mcp/internal/video"
 )
@@ -23,6 +25,16 @@ const (
 // provider's list and not from its answer. An answer is better than a finding: the id is taken from a purchase that only
 // found it. It returns an error, and changes nothing, when the task has another id or the id is another one's for good.
 func (l *Ledger) Bought(ctx context.Context, id, providerTaskID string, found bool) (video.Task, error) {
+	return l.bought(ctx, id, providerTaskID, found, nil)
+}
+
+// Answered is [Ledger.Bought] by the answer to the purchase, with what the provider has set aside for it, nil where it has not said.
+// The budget holds no less than that from then on.
+func (l *Ledger) Answered(ctx context.Context, id, providerTaskID string, hold *decimal.Decimal) (video.Task, error) {
+	return l.bought(ctx, id, providerTaskID, false, hold)
+}
+
+func (l *Ledger) bought(ctx context.Context, id, providerTaskID string, found bool, hold *decimal.Decimal) (video.Task, error) {
 	db, err := l.existing(ctx)
 	if err != nil {
 		return video.Task{}, err
@@ -44,12 +56,13 @@ func (l *Ledger) Bought(ctx context.Context, id, providerTaskID string, found bo
 			return err // an id that cannot be recorded here stays where it is
 		}
 		task, _, err = l.apply(ctx, tx, id, `UPDATE r2v_task SET provider_task_id = $2, found = $3, submitted_at = $4, status = 'PENDING', failure = '',
-			trouble = '', due_at = NULL, version = version + 1 WHERE id = $1 AND provider_task_id IS NULL RETURNING `+columns, providerTaskID, flag(found), micros(time.Now()))
-		if err != nil || task.Estimate == nil {
+			trouble = '', due_at = NULL, hold = $5, callback = '', callback_due_at = NULL, version = version + 1 WHERE id = $1 AND provider_task_id IS NULL RETURNING `+columns,
+			providerTaskID, flag(found), micros(time.Now()), amountText(hold))
+		if err != nil {
 			return err
 		}
-		// One that was set free has to be held again.
-		_, err = tx.ExecContext(ctx, "UPDATE r2v_task SET reserved = $2 WHERE id = $1 AND reserved = 0 AND status = 'PENDING'", id, held(&task))
+		// One that was set free has to be held again, and one whose provider holds more is held at that.
+		_, err = tx.ExecContext(ctx, "UPDATE r2v_task SET reserved = $2 WHERE id = $1 AND reserved < $2 AND status = 'PENDING'", id, held(&task))
 		if err == nil && task.Found && !found { // what was found is now known
 			task, _, err = l.apply(ctx, tx, id, "UPDATE r2v_task SET found = 0, version = version + 1 WHERE id = $1 AND found = 1 RETURNING "+columns)
 		}
@@ -86,18 +99,23 @@ func (l *Ledger) yield(ctx context.Context, tx *sql.Tx, id, providerTaskID strin
 
 // doubtAgain takes from a purchase the id that it found, and all that is known by it: the whole estimate is held again.
 const doubtAgain = `UPDATE r2v_task SET provider_task_id = NULL, found = 0, status = 'UNKNOWN', failure = $2, reserved = $3, billed = '', usage = '',
-	submitted_at = 0, scheduled_at = 0, ended_at = 0, video_url = '', saved_to = '', save_error = '', trouble = '', due_at = NULL, version = version + 1`
+	submitted_at = 0, scheduled_at = 0, ended_at = 0, video_url = '', saved_to = '', save_error = '', trouble = '', due_at = NULL,
+	progress = 0, callback = '', callback_due_at = NULL, version = version + 1`
 
 func disowned() string {
 	return pack(&video.Failure{Code: "Disowned", Message: "the task that was found for it is another one's"})
 }
 
-// held is what a purchase holds of the budget while its bill is open.
-func held(t *video.Task) int64 {
-	if t.Estimate == nil {
-		return 0
+// held is what a purchase holds of the budget while its bill is open: its highest estimate, or what the provider holds where that is
+// more.
+func held(t *video.Task) (most int64) {
+	if t.Estimate != nil {
+		most = nanos(t.Estimate.High)
 	}
-	return nanos(t.Estimate.High)
+	if t.Hold != nil {
+		most = max(most, nanos(*t.Hold))
+	}
+	return most
 }
 
 // NotBought records that a purchase came to nothing, which sets its budget free, or that nobody can tell, which does not. It
@@ -137,6 +155,8 @@ func (l *Ledger) Looked(ctx context.Context, id string, s video.Snapshot, next t
 	switch {
 	case s.Status == video.Failed || s.Status == video.Canceled:
 		reserved = 0
+	case s.Status == video.Succeeded && s.Bill != nil && !s.Bill.IsNegative():
+		billed, reserved = s.Bill.String(), nanos(*s.Bill)
 	case s.Status == video.Succeeded && s.Usage != nil && !s.Usage.Duration.IsNegative() && before.Estimate != nil:
 		bill := billing.Cost(s.Usage.Duration, before.Estimate.PerSecond)
 		billed, reserved = bill.String(), nanos(bill)
@@ -150,9 +170,9 @@ func (l *Ledger) Looked(ctx context.Context, id string, s video.Snapshot, next t
 		failure = CASE WHEN status = 'SUCCEEDED' THEN failure ELSE CAST($9 AS TEXT) END,
 		billed   = CASE WHEN CAST($10 AS TEXT) <> '' THEN CAST($10 AS TEXT) ELSE billed END,
 		reserved = CASE WHEN CAST($11 AS BIGINT) >= 0 AND (status <> 'SUCCEEDED' OR CAST($2 AS TEXT) = 'SUCCEEDED') THEN CAST($11 AS BIGINT) ELSE reserved END,
-		due_at = $12, version = version + 1 WHERE id = $1 AND `+followed+` RETURNING `+columns,
+		due_at = $12, progress = $13, version = version + 1 WHERE id = $1 AND `+followed+` RETURNING `+columns,
 		s.Status, micros(time.Now()), micros(s.SubmittedAt), micros(s.ScheduledAt), micros(s.EndedAt), s.VideoURL, pack(s.Usage), pack(s.Failure),
-		billed, reserved, due(next))
+		billed, reserved, due(next), s.Progress)
 	return task, changed && !task.Status.Open() && !task.Linkless(), err // it was open or without a link: the statement applies to no other
 }
 

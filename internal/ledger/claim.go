@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"errors"
 	"strings"
@@ -103,27 +104,40 @@ func (l *Ledger) doubtful(ctx context.Context, tx *sql.Tx, o video.Order) error 
 }
 
 func (l *Ledger) insert(ctx context.Context, tx *sql.Tx, o video.Order) (video.Task, error) {
-	id, key, now := newID(), o.IdempotencyKey, time.Now()
+	id, key, now, e := newID(), o.IdempotencyKey, time.Now(), estimateOf(o)
 	if key == "" {
 		key = "auto-" + strings.TrimPrefix(newID(), IDPrefix)
 	}
 	request := withoutData(o.Request)
 	return scan(tx.QueryRowContext(ctx, `INSERT INTO r2v_task (id, owner, idempotency_key, fingerprint, upstream, account, found, model, request, status,
 		estimate_low, estimate_high, per_second, currency, billed, reserved, created_at, submitted_at, scheduled_at, ended_at, looked_at,
-		video_url, usage, failure, trouble, saved_to, save_error, due_at, version)
-		VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, 'PENDING', $9, $10, $11, $12, '', $13, $14, 0, 0, 0, 0, '', '', '', '', '', '', $15, 1)
+		video_url, usage, failure, trouble, saved_to, save_error, due_at, version, callback_url, hint)
+		VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, 'PENDING', $9, $10, $11, $12, '', $13, $14, 0, 0, 0, 0, '', '', '', '', '', '', $15, 1, $16, $17)
 		RETURNING `+columns,
 		id, o.Owner, key, o.Fingerprint, l.Upstream, l.Account, request.Model, pack(&request),
-		o.Estimate.Low.String(), o.Estimate.High.String(), o.Estimate.PerSecond.String(), o.Estimate.Currency,
-		nanos(o.Estimate.High), micros(now), due(now.Add(l.Lease))))
+		e.low, e.high, e.perSecond, o.Estimate.Currency, nanos(o.Estimate.High), micros(now), due(now.Add(l.Lease)), storable(o.CallbackURL), newHint()))
 }
+
+// estimated is an estimate as a row keeps it, nothing where no rate is known.
+type estimated struct{ low, high, perSecond string }
+
+func estimateOf(o video.Order) estimated {
+	if !o.Estimate.Known() {
+		return estimated{}
+	}
+	return estimated{o.Estimate.Low.String(), o.Estimate.High.String(), o.Estimate.PerSecond.String()}
+}
+
+// newHint makes a name that nobody can guess, apart from the task's id, which is no secret.
+func newHint() string { return strings.ToLower(rand.Text()) }
 
 // reclaim gives a claim that came to nothing to who asks again.
 func (l *Ledger) reclaim(ctx context.Context, tx *sql.Tx, id string, o video.Order) (video.Task, error) {
-	now, request := time.Now(), withoutData(o.Request) // whose files may have been sent anew
+	now, request, e := time.Now(), withoutData(o.Request), estimateOf(o) // the request's files may have been sent anew
 	return scan(tx.QueryRowContext(ctx, `UPDATE r2v_task SET status = 'PENDING', failure = '', upstream = $2, account = $3, request = $11,
-		estimate_low = $4, estimate_high = $5, per_second = $6, currency = $7, reserved = $8, created_at = $9, due_at = $10, version = version + 1
+		estimate_low = $4, estimate_high = $5, per_second = $6, currency = $7, reserved = $8, created_at = $9, due_at = $10, version = version + 1,
+		callback_url = $12, callback = '', callback_due_at = NULL, hint = $13
 		WHERE id = $1 AND status = 'FAILED' AND provider_task_id IS NULL RETURNING `+columns,
-		id, l.Upstream, l.Account, o.Estimate.Low.String(), o.Estimate.High.String(), o.Estimate.PerSecond.String(), o.Estimate.Currency,
-		nanos(o.Estimate.High), micros(now), due(now.Add(l.Lease)), pack(&request)))
+		id, l.Upstream, l.Account, e.low, e.high, e.perSecond, o.Estimate.Currency,
+		nanos(o.Estimate.High), micros(now), due(now.Add(l.Lease)), pack(&request), storable(o.CallbackURL), newHint()))
 }

@@ -18,7 +18,7 @@ import (
 // columns of a task, in the order in which they are scanned.
 const columns = "id, owner, upstream, idempotency_key, COALESCE(provider_task_id, ''), found, model, request, " +
 	"status, estimate_low, estimate_high, per_second, currency, billed, created_at, submitted_at, scheduled_at, ended_at, " +
-	"looked_at, video_url, usage, failure, trouble, saved_to, save_error"
+	"looked_at, video_url, usage, failure, trouble, saved_to, save_error, hold, progress, callback_url, callback, COALESCE(callback_due_at, 0), hint"
 
 // row is anything that one row can be scanned from.
 type row interface{ Scan(into ...any) error }
@@ -31,17 +31,19 @@ func scan(r row) (video.Task, error) {
 		request, usage, failure, trouble       string
 		low, high, perSecond, currency, billed string
 		times                                  [5]int64
+		hold, callbackURL, callback            string
+		callbackAt                             int64
 	)
 	err := r.Scan(&t.ID, &t.Owner, &t.Upstream, &t.IdempotencyKey, &t.ProviderTaskID, &found, &t.Request.Model, &request,
 		&t.Status, &low, &high, &perSecond, &currency, &billed, &times[0], &times[1], &times[2], &times[3],
-		&times[4], &t.VideoURL, &usage, &failure, &trouble, &t.SavedTo, &t.SaveError)
+		&times[4], &t.VideoURL, &usage, &failure, &trouble, &t.SavedTo, &t.SaveError, &hold, &t.Progress, &callbackURL, &callback, &callbackAt, &t.Hint)
 	if errors.Is(err, sql.ErrNoRows) {
 		return video.Task{}, ErrNotFound
 	}
 	if err != nil {
 		return video.Task{}, err
 	}
-	t.Found = found != 0
+	t.Found, t.Currency = found != 0, currency
 	for i, to := range []*time.Time{&t.CreatedAt, &t.SubmittedAt, &t.ScheduledAt, &t.EndedAt, &t.LookedAt} {
 		*to = fromMicros(times[i])
 	}
@@ -49,15 +51,35 @@ func scan(r row) (video.Task, error) {
 		t.Estimate = &video.Cost{Currency: currency}
 		err = errors.Join(read(low, &t.Estimate.Low), read(high, &t.Estimate.High), read(perSecond, &t.Estimate.PerSecond))
 	}
-	if billed != "" {
-		t.Billed = new(decimal.Decimal)
-		err = errors.Join(err, read(billed, t.Billed))
+	t.Billed, err = amount(billed, err)
+	t.Hold, err = amount(hold, err)
+	if callbackURL != "" {
+		t.Callback = &video.Callback{}
+		err = errors.Join(err, unpack(callback, t.Callback))
+		t.Callback.URL, t.Callback.NextAt = callbackURL, fromMicros(callbackAt)
 	}
 	err = errors.Join(err, unpack(request, &t.Request), unpack(usage, &t.Usage), unpack(failure, &t.Failure), unpack(trouble, &t.Trouble))
 	if err != nil {
 		return video.Task{}, fmt.Errorf("task %s: %w", t.ID, err)
 	}
 	return t, nil
+}
+
+// amount reads a column that may hold none, unless there was an error before.
+func amount(text string, before error) (*decimal.Decimal, error) {
+	if text == "" || before != nil {
+		return nil, before
+	}
+	d, err := decimal.NewFromString(text)
+	return &d, err
+}
+
+// amountText is the column of an amount that may not be known.
+func amountText(d *decimal.Decimal) string {
+	if d == nil {
+		return ""
+	}
+	return d.String()
 }
 
 func read(text string, into *decimal.Decimal) (err error) {

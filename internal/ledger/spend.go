@@ -40,12 +40,50 @@ func (l *Ledger) checkBudget(ctx context.Context, tx *sql.Tx, o video.Order) err
 	if err != nil {
 		return err
 	}
+	if !o.Estimate.Known() && o.Estimate.Currency != "" && len(budgets) > 0 {
+		return l.checkUnpriced(ctx, tx, o, budgets)
+	}
 	for _, b := range budgets {
 		if o.Estimate.High.GreaterThan(b.Left) || o.Estimate.High.GreaterThan(fromNanos(most)) {
 			return overDay(o.Estimate.High, b, o.Owner == "" && l.BudgetPerPerson == nil)
 		}
 	}
 	return nil
+}
+
+// unpriced are the purchases of today of which nobody can say yet what they hold.
+const unpriced = "SELECT CAST(count(*) AS BIGINT) FROM r2v_task WHERE created_at >= $1 AND currency = $2 AND fingerprint <> '' AND estimate_high = '' AND hold = '' " +
+	"AND billed = '' AND status IN ('PENDING', 'RUNNING', 'UNKNOWN')"
+
+// checkUnpriced refuses an order without a rate where the day has nothing left, or where another such purchase is not priced yet: so a
+// day can go beyond its budget by one clip, and by no more.
+func (l *Ledger) checkUnpriced(ctx context.Context, tx *sql.Tx, o video.Order, budgets []video.Budget) error {
+	for _, b := range budgets {
+		if !b.Left.IsPositive() {
+			return unpricedOverDay(b, o.Owner == "" && l.BudgetPerPerson == nil)
+		}
+	}
+	var others int64
+	err := tx.QueryRowContext(ctx, unpriced, micros(l.midnight(time.Now())), o.Estimate.Currency).Scan(&others)
+	if err != nil || others == 0 {
+		return err
+	}
+	return &video.Error{Charged: video.NotCharged, Failure: video.Failure{
+		Code: "PriceUnknown", Message: "no rate is known for this clip, and what an earlier one costs is not known yet either: a day's budget lets one such clip be bought at a time",
+		Advice: "Nothing was bought. Call again in a minute; a rate in the operator's R2V_PRICES_FILE ends this.", Retryable: true,
+	}}
+}
+
+// unpricedOverDay refuses a clip of unknown price when nothing of a budget is left.
+func unpricedOverDay(b video.Budget, alone bool) error {
+	code, setting := "DayBudgetExceeded", "R2V_BUDGET_PER_DAY"
+	if b.Own {
+		code, setting = "PersonBudgetExceeded", "R2V_BUDGET_PER_PERSON"
+	}
+	return &video.Error{Charged: video.NotCharged, Failure: video.Failure{
+		Code: code, Message: "no rate is known for this clip, and " + remainder(b, alone), Retryable: true,
+		Advice: fmt.Sprintf("Nothing was bought. The budget comes back at %s; only the operator can raise %s.", b.ResetsAt.Format(time.RFC3339), setting),
+	}}
 }
 
 // overDay refuses a clip for what one of the budgets has left. Of a person's own it tells what they have spent; of everybody's only

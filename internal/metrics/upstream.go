@@ -38,9 +38,12 @@ type counted struct {
 }
 
 // Create counts as "create".
-func (c counted) Create(ctx context.Context, r video.Request) (string, error) {
-	return watch(ctx, c.m, "create", func() (string, error) { return c.to.Create(ctx, r) })
+func (c counted) Create(ctx context.Context, p provider.Purchase) (provider.Bought, error) {
+	return watch(ctx, c.m, "create", func() (provider.Bought, error) { return c.to.Create(ctx, p) })
 }
+
+// Words are passed on.
+func (c counted) Words() provider.Words { return c.to.Words() }
 
 // Look counts as "look".
 func (c counted) Look(ctx context.Context, id string) (video.Snapshot, error) {

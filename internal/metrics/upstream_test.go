@@ -39,7 +39,10 @@ func (f *fake) call(args ...any) error {
 	return f.err
 }
 
-func (f *fake) Create(_ context.Context, r video.Request) (string, error) { return "id", f.call(r) }
+func (f *fake) Words() provider.Words { return provider.Words{Service: "fake"} }
+func (f *fake) Create(_ context.Context, p provider.Purchase) (provider.Bought, error) {
+	return provider.Bought{ID: "id"}, f.call(p.Request)
+}
 func (f *fake) Look(_ context.Context, id string) (video.Snapshot, error) {
 	return video.Snapshot{Prompt: "p"}, f.call(id)
 }
@@ -54,7 +57,10 @@ func (f *fake) Upload(_ context.Context, model string, file provider.File) (prov
 // calls makes each call of a provider once.
 func calls(ctx context.Context, p provider.Provider) map[string]func() error {
 	return map[string]func() error{
-		"create": func() error { _, err := p.Create(ctx, video.Request{Model: "wan2.7-r2v"}); return err },
+		"create": func() error {
+			_, err := p.Create(ctx, provider.Purchase{Request: video.Request{Model: "wan2.7-r2v"}})
+			return err
+		},
 		"look":   func() error { _, err := p.Look(ctx, "a"); return err },
 		"cancel": func() error { return p.Cancel(ctx, "a") },
 		"list":   func() error { now := time.Now(); _, err := p.List(ctx, now.Add(-time.Hour), now, 1); return err },
@@ -87,8 +93,8 @@ func TestWhatIsAskedAndAnsweredPassesUnchanged(t *testing.T) {
 	inner := &fake{}
 	p := metrics.New("dev").Provider(inner)
 	ctx := t.Context()
-	id, _ := p.Create(ctx, video.Request{Prompt: "x"})
-	require.Equal(t, []any{"id", []any{video.Request{Prompt: "x"}}}, []any{id, inner.got})
+	bought, _ := p.Create(ctx, provider.Purchase{Request: video.Request{Prompt: "x"}})
+	require.Equal(t, []any{"id", []any{video.Request{Prompt: "x"}}}, []any{bought.ID, inner.got})
 	snapshot, _ := p.Look(ctx, "a")
 	require.Equal(t, []any{"p", []any{"a"}}, []any{snapshot.Prompt, inner.got})
 	require.NoError(t, p.Cancel(ctx, "b"))
@@ -117,7 +123,7 @@ func TestAProviderWithoutAKeyIsStillKnown(t *testing.T) {
 func TestACrashIsCountedAndGoesOn(t *testing.T) {
 	m := metrics.New("dev")
 	p := m.Provider(&fake{crash: true})
-	require.PanicsWithValue(t, "crashed", func() { _, _ = p.Create(t.Context(), video.Request{}) })
+	require.PanicsWithValue(t, "crashed", func() { _, _ = p.Create(t.Context(), provider.Purchase{}) })
 	require.Panics(t, func() { _, _ = m.Saves(saver{crash: true}).Save(t.Context(), "a", "u") })
 	got := scrape(t, m)
 	require.Equal(t, 1.0, got.counter("r2v_upstream_calls_total", "call=create", "outcome=unknown"))
@@ -218,7 +224,7 @@ func TestErrorsBesideTheAnswers(t *testing.T) {
 		{t.Context(), known("HTTP 200 OK", video.NotCharged), "failed"},
 	} {
 		m := metrics.New("dev")
-		_, _ = m.Provider(&fake{err: tt.err}).Create(tt.ctx, video.Request{})
+		_, _ = m.Provider(&fake{err: tt.err}).Create(tt.ctx, provider.Purchase{})
 		require.Equal(t, 1.0, scrape(t, m).counter("r2v_upstream_calls_total", "call=create", "outcome="+tt.outcome), "%v", tt.err)
 	}
 }

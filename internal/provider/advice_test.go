@@ -85,7 +85,7 @@ func answering(t *testing.T, status int, body string) *provider.DashScope {
 
 func refusedWith(t *testing.T, status int, code string) *video.Error {
 	t.Helper()
-	_, err := answering(t, status, `{"code":"`+code+`","message":"said the service","request_id":"r"}`).Create(context.Background(), video.Request{Model: "wan2.7-r2v"})
+	_, err := answering(t, status, `{"code":"`+code+`","message":"said the service","request_id":"r"}`).Create(context.Background(), provider.Purchase{Request: video.Request{Model: "wan2.7-r2v"}})
 	var failure *video.Error
 	require.ErrorAs(t, err, &failure)
 	return failure

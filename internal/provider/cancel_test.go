@@ -83,8 +83,8 @@ func TestARefusedCancelSaysNothingOfTheClipsPrice(t *testing.T) {
 }
 
 func TestWithoutAKeyEverythingIsRefused(t *testing.T) {
-	var p provider.Provider = provider.WithoutKey{}
-	_, create := p.Create(t.Context(), video.Request{})
+	var p provider.Provider = provider.WithoutKey{Of: provider.DashScopeWords()}
+	_, create := p.Create(t.Context(), provider.Purchase{})
 	_, look := p.Look(t.Context(), "a")
 	_, list := p.List(t.Context(), time.Now(), time.Now(), 1)
 	_, upload := p.Upload(t.Context(), "wan2.7-r2v", provider.File{})

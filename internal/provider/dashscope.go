@@ -28,17 +28,30 @@ func NewDashScope(client *dashscope.Client, catalogue *video.Catalogue) *DashSco
 	}
 }
 
-// Create buys a clip: see [Provider].
-func (d *DashScope) Create(ctx context.Context, r video.Request) (string, error) {
-	m := d.catalogue.Model(r.Model)
+// DashScopeWords are how Model Studio is called in texts for people.
+func DashScopeWords() Words {
+	return Words{
+		Service: "Model Studio", Console: "the Model Studio console", Settings: "DASHSCOPE_REGION, DASHSCOPE_HTTP_BASE_URL and the key",
+		Key: "DASHSCOPE_API_KEY",
+		GetKey: "Tell the user to get a key (https://www.alibabacloud.com/help/en/model-studio/get-api-key) and to set DASHSCOPE_API_KEY " +
+			"and, if it is not a Singapore key, DASHSCOPE_REGION in this server's configuration.",
+	}
+}
+
+// Words are Model Studio's: see [Provider].
+func (d *DashScope) Words() Words { return DashScopeWords() }
+
+// Create buys a clip: see [Provider]. DashScope knows neither keys of purchases nor callbacks, and holds nothing.
+func (d *DashScope) Create(ctx context.Context, p Purchase) (Bought, error) {
+	m := d.catalogue.Model(p.Request.Model)
 	if m == nil {
-		return "", &video.Error{Charged: video.NotCharged, Failure: video.Failure{Code: "ModelUnknown", Message: "the catalogue has no model " + r.Model}}
+		return Bought{}, &video.Error{Charged: video.NotCharged, Failure: video.Failure{Code: "ModelUnknown", Message: "the catalogue has no model " + p.Request.Model}}
 	}
-	task, err := d.client.CreateVideo(ctx, wire(r, m))
+	task, err := d.client.CreateVideo(ctx, wire(p.Request, m))
 	if err != nil {
-		return "", d.fail(err)
+		return Bought{}, d.fail(err)
 	}
-	return task.ID, nil
+	return Bought{ID: task.ID}, nil
 }
 
 // wire writes a request in the form that its model takes.

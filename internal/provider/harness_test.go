@@ -52,12 +52,12 @@ func simulate(t *testing.T) simulated {
 
 func (s simulated) create(prompt string) string {
 	s.t.Helper()
-	id, err := s.Create(context.Background(), video.Request{
+	bought, err := s.Create(context.Background(), provider.Purchase{Request: video.Request{
 		Model: "wan2.7-r2v", Prompt: prompt, Resolution: "720P", Ratio: "16:9", Duration: 5,
 		References: []video.Reference{{Kind: video.Image, URL: "https://media.example/a.png"}},
-	})
+	}})
 	require.NoError(s.t, err)
-	return id
+	return bought.ID
 }
 
 // arm makes a call go wrong, in this way alone, until further notice.

@@ -7,27 +7,60 @@ import (
 	"io"
 	"time"
 
+	"github.com/shopspring/decimal"
+
 	"r2v-mcp/internal/video"
 )
 
+// NotSupported is the code of what a provider has no call for.
+const NotSupported = "NotSupported"
+
 // Provider makes clips. Every error it returns is a *[video.Error].
 type Provider interface {
-	// Create buys a clip and returns the provider's id of the task. It sends at most one create that can take effect. An
-	// error with ChargedUnknown means that nobody can tell whether the clip was bought.
-	Create(ctx context.Context, r video.Request) (id string, err error)
+	// Create buys a clip. It sends at most one create that can take effect. An error with ChargedUnknown means that nobody can
+	// tell whether the clip was bought.
+	Create(ctx context.Context, p Purchase) (Bought, error)
 	// Look reads a task as it stands. An id that the provider does not know, or no longer knows, is no error: its status
 	// is UNKNOWN.
 	Look(ctx context.Context, id string) (video.Snapshot, error)
 	// Cancel stops a task that is still PENDING. A refusal because it is not PENDING any more has the code "NotPending".
-	// After an error that is Retryable the task may or may not be cancelled, and asking again is free.
+	// After an error that is Retryable the task may or may not be cancelled, and asking again is free. A provider that has no such call
+	// says so with the code [NotSupported].
 	Cancel(ctx context.Context, id string) error
 	// List reads one page, from 1 on, of the account's tasks that were submitted between from and to, at most 24 h apart,
-	// whoever created them. The provider keeps whole seconds: a few tasks from just outside the span may be among them.
+	// whoever created them. The provider keeps whole seconds: a few tasks from just outside the span may be among them. One that has no
+	// list says so with the code [NotSupported].
 	List(ctx context.Context, from, to time.Time, page int) (Page, error)
 	// Upload gives a file to the provider, for use with one model, and returns the address to put into a request for that
 	// model. It buys nothing: its errors have NotCharged. It is one attempt, and another is free where the error is Retryable. A file
 	// is sent whole or not at all, and its content is not read any more once Upload has returned.
 	Upload(ctx context.Context, model string, f File) (Uploaded, error)
+	// Words are how the provider, and what belongs to it, are called in texts for people.
+	Words() Words
+}
+
+// Purchase is a clip to be bought.
+type Purchase struct {
+	Request video.Request
+	// Key tells this purchase from every other, for providers that know such keys: 16 to 96 letters, digits, dots, hyphens. It promises nothing.
+	Key string
+	// CallbackURL is where a provider that does so may tell of the task's end; empty for nowhere.
+	CallbackURL string
+}
+
+// Bought is what a provider answers to a purchase.
+type Bought struct {
+	ID   string           // its own of the task
+	Hold *decimal.Decimal // what it has set aside for it, in the account's currency; nil where it does not say
+}
+
+// Words are how a provider, and what belongs to it, are called in texts for people.
+type Words struct {
+	Service  string // such as "Model Studio"
+	Console  string // where its tasks and bills are seen, such as "the Model Studio console"
+	Settings string // what leads to it, such as "DASHSCOPE_REGION and the key"
+	Key      string // the variable of its key
+	GetKey   string // how to get one, in a sentence to the user
 }
 
 // File is a local file on its way to the provider.
@@ -63,18 +96,19 @@ type Listed struct {
 }
 
 // WithoutKey is the provider of a server that was started without an API key: it refuses, and says how to get one.
-type WithoutKey struct{}
+type WithoutKey struct{ Of Words }
 
-func (WithoutKey) refuse() error {
+func (p WithoutKey) refuse() error {
 	return &video.Error{Charged: video.NotCharged, Failure: video.Failure{
-		Code: "NoAPIKey", Message: "DASHSCOPE_API_KEY is not set",
-		Advice: "Tell the user to get a key (https://www.alibabacloud.com/help/en/model-studio/get-api-key) and to set DASHSCOPE_API_KEY " +
-			"and, if it is not a Singapore key, DASHSCOPE_REGION in this server's configuration. Estimates work without one.",
+		Code: "NoAPIKey", Message: p.Of.Key + " is not set", Advice: p.Of.GetKey + " Estimates work without one.",
 	}}
 }
 
+// Words are those of the provider that lacks the key.
+func (p WithoutKey) Words() Words { return p.Of }
+
 // Create refuses.
-func (p WithoutKey) Create(context.Context, video.Request) (string, error) { return "", p.refuse() }
+func (p WithoutKey) Create(context.Context, Purchase) (Bought, error) { return Bought{}, p.refuse() }
 
 // Look refuses.
 func (p WithoutKey) Look(context.Context, string) (video.Snapshot, error) {

@@ -45,13 +45,13 @@ func TestAnUploadedFileMakesAClip(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, began.Add(47*time.Hour), up.Expires)
 		time.Sleep(46 * time.Hour)
-		id, err := p.Create(t.Context(), video.Request{
+		bought, err := p.Create(t.Context(), provider.Purchase{Request: video.Request{
 			Model: uploadModel, Prompt: "Image 1 dances", Resolution: "720P", Ratio: "16:9", Duration: 5,
 			References: []video.Reference{{Kind: video.Image, URL: up.URL}},
-		})
+		}})
 		require.NoError(t, err)
 		time.Sleep(time.Hour)
-		s, err := p.Look(t.Context(), id)
+		s, err := p.Look(t.Context(), bought.ID)
 		require.NoError(t, err)
 		require.Equal(t, video.Succeeded, s.Status)
 	})

@@ -143,9 +143,12 @@ func TestDrainWaitsForAPurchaseUnderWay(t *testing.T) {
 // crashing panics where a provider is asked.
 type crashing struct{}
 
-func (crashing) Create(context.Context, video.Request) (string, error) { panic("create") }
-func (crashing) Look(context.Context, string) (video.Snapshot, error)  { panic("look") }
-func (crashing) Cancel(context.Context, string) error                  { panic("cancel") }
+func (crashing) Words() provider.Words { return provider.DashScopeWords() }
+func (crashing) Create(context.Context, provider.Purchase) (provider.Bought, error) {
+	panic("create")
+}
+func (crashing) Look(context.Context, string) (video.Snapshot, error) { panic("look") }
+func (crashing) Cancel(context.Context, string) error                 { panic("cancel") }
 func (crashing) List(context.Context, time.Time, time.Time, int) (provider.Page, error) {
 	panic("list")
 }

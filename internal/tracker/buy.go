@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -36,7 +37,7 @@ func (t *Tracker) Create(ctx context.Context, o video.Order) (video.Task, bool, 
 	o.Replay = o.Replay || keyless // it can buy nothing, and needs no claim to say so
 	task, claimed, err := t.Ledger.Claim(ctx, o)
 	if keyless && errors.Is(err, ledger.ErrNotFound) {
-		_, err = t.Provider.Create(ctx, o.Request)
+		_, err = t.Provider.Create(ctx, provider.Purchase{Request: o.Request})
 	}
 	if err != nil {
 		return video.Task{}, false, err
@@ -75,19 +76,20 @@ func (t *Tracker) buy(ctx context.Context, task video.Task, o video.Order) error
 	if failure := t.line(ctx, task); failure != nil {
 		return t.notBought(ctx, task, failure)
 	}
-	id, failure := t.create(ctx, o.Request)
+	bought, failure := t.create(ctx, provider.Purchase{Request: o.Request, Key: purchaseKey(&task), CallbackURL: t.hintAddress(&task)})
 	ctx = context.WithoutCancel(ctx)
 	if failure != nil {
 		return t.notBought(ctx, task, failure)
 	}
+	id := bought.ID
 	t.Logger.InfoContext(ctx, "bought", "task", task.ID, "provider_task_id", id, "model", o.Request.Model, "estimate", task.Estimate)
 	err := record(ctx, func() error {
-		_, err := t.Ledger.Bought(ctx, task.ID, id, false)
+		_, err := t.Ledger.Answered(ctx, task.ID, id, bought.Hold)
 		return err
 	})
 	if errors.Is(err, ledger.ErrNotFound) { // the ledger was taken away meanwhile: the next one has the purchase from its beginning
 		if again, claimed, e := t.Ledger.Claim(ctx, o); e == nil && claimed {
-			_, _ = t.Ledger.Bought(ctx, again.ID, id, false)
+			_, _ = t.Ledger.Answered(ctx, again.ID, id, bought.Hold)
 		}
 	}
 	if err != nil {
@@ -147,21 +149,34 @@ func record(ctx context.Context, write func() error) error {
 }
 
 // create asks the provider, and takes what is not understood for a purchase that may have cost money.
-func (t *Tracker) create(ctx context.Context, r video.Request) (id string, failure *video.Error) {
+func (t *Tracker) create(ctx context.Context, p provider.Purchase) (bought provider.Bought, failure *video.Error) {
 	defer func() {
 		if p := recover(); p != nil {
 			t.crashed(ctx, p)
 			failure = &video.Error{Charged: video.ChargedUnknown, Failure: video.Failure{Code: "Panic", Message: "the purchase crashed half way"}}
 		}
 	}()
-	id, err := t.Provider.Create(ctx, r)
+	bought, err := t.Provider.Create(ctx, p)
 	if err == nil {
-		return id, nil
+		return bought, nil
 	}
 	if failure, ok := errors.AsType[*video.Error](err); ok {
-		return "", failure
+		return provider.Bought{}, failure
 	}
-	return "", &video.Error{Charged: video.ChargedUnknown, Failure: video.Failure{Code: "Unexpected", Message: err.Error()}}
+	return provider.Bought{}, &video.Error{Charged: video.ChargedUnknown, Failure: video.Failure{Code: "Unexpected", Message: err.Error()}}
+}
+
+// purchaseKey names one attempt to buy a task: a claim that was refused and is claimed again buys anew.
+func purchaseKey(task *video.Task) string {
+	return task.ID + "-" + strconv.FormatInt(task.CreatedAt.UnixMicro(), 36)
+}
+
+// hintAddress is where the provider may tell of a task's end, empty where it is to tell nobody.
+func (t *Tracker) hintAddress(task *video.Task) string {
+	if t.HintURL == "" || task.Hint == "" {
+		return ""
+	}
+	return t.HintURL + task.Hint
 }
 
 // unrecorded says that the ledger failed after the provider was asked: what is known must reach the caller all the same.

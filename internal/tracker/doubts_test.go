@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"r2v-mcp/internal/provider"
 	"r2v-mcp/internal/simulator"
 	"r2v-mcp/internal/simulator/simulatortest"
 	"r2v-mcp/internal/tracker"
@@ -61,7 +62,7 @@ func TestEqualPromptsOfOtherLengthsAreToldApart(t *testing.T) {
 func TestAStrangersFailureIsNotOurs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tr, _ := follow(t)
-		_, err := tr.Provider.Create(t.Context(), order(t, "Image 1 is a stranger [[fault:fail-internal]]").Request)
+		_, err := tr.Provider.Create(t.Context(), provider.Purchase{Request: order(t, "Image 1 is a stranger [[fault:fail-internal]]").Request})
 		require.NoError(t, err)
 		task := doubted(t, tr, "Image 1 waves [[fault:drop-after]] [[fault:late-in-list]]")
 		time.Sleep(30 * time.Second)
@@ -125,7 +126,7 @@ func TestABusyAccountHidesNoPurchase(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tr, sim := follow(t)
 		for i := range 50 {
-			_, err := tr.Provider.Create(t.Context(), order(t, fmt.Sprintf("Image 1 is stranger %d", i)).Request)
+			_, err := tr.Provider.Create(t.Context(), provider.Purchase{Request: order(t, fmt.Sprintf("Image 1 is stranger %d", i)).Request})
 			require.NoError(t, err)
 		}
 		task := doubted(t, tr, "Image 1 waves [[fault:drop-after]]")

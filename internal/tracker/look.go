@@ -29,7 +29,7 @@ func (t *Tracker) heard(ctx context.Context, task video.Task, s video.Snapshot) 
 			return task, err
 		}
 	}
-	if s.Status == task.Status && s.Status.Open() && task.Trouble == nil && time.Since(task.LookedAt) < t.PollInterval {
+	if t.ReadInterval == 0 && s.Status == task.Status && s.Status.Open() && task.Trouble == nil && time.Since(task.LookedAt) < t.PollInterval {
 		return task, nil // nothing to write
 	}
 	now, err := t.saw(ctx, task.ID, s, t.saveAt(s))

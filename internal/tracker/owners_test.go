@@ -12,7 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
 
 	"r2v-mcp/internal/simulator"
@@ -24,7 +23,6 @@ func orderOf(t *testing.T, owner, prompt string) video.Order {
 	t.Helper()
 	o := order(t, prompt)
 	o.Owner = owner
-	o.Estimate = video.Cost{Low: decimal.NewFromInt(1), High: decimal.NewFromInt(1), PerSecond: decimal.New(1, -1), Currency: "USD"}
 	return o
 }
 

@@ -28,8 +28,9 @@ const (
 	quickClip, slowClip = time.Minute, 5 * time.Minute
 )
 
-// beat is the quickest pace at which open tasks are looked at: 3 seconds by default, so that an end is seen within 5.
-func (t *Tracker) beat() time.Duration { return t.PollInterval / 5 }
+// beat is the quickest pace at which open tasks are looked at: 3 seconds by default, so that an end is seen within 5, and slower where
+// the provider wants tasks left alone for longer.
+func (t *Tracker) beat() time.Duration { return max(t.PollInterval/5, t.ReadInterval) }
 
 // personal waits until no other cancellation of a person is under way here: a cancellation that comes late costs money, so nobody may fill
 // the line that all stand in. leave must be called.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"r2v-mcp/internal/provider"
 	"r2v-mcp/internal/simulator"
 	"r2v-mcp/internal/simulator/simulatortest"
 	"r2v-mcp/internal/tracker"
@@ -147,7 +148,7 @@ func TestDoubtsAtOnceEachFindTheirOwn(t *testing.T) {
 		}
 		// Somebody else makes clips of the same model at the same time.
 		for range 3 {
-			_, err := tr.Provider.Create(t.Context(), order(t, "Image 1 is a stranger").Request)
+			_, err := tr.Provider.Create(t.Context(), provider.Purchase{Request: order(t, "Image 1 is a stranger").Request})
 			require.NoError(t, err)
 		}
 		made := map[string]string{}
@@ -165,12 +166,12 @@ func TestATaskOfAnotherIsGivenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tr, _ := follow(t)
 		task := doubted(t, tr, "Image 1 waves [[fault:drop-before]]")
-		stranger, err := tr.Provider.Create(t.Context(), order(t, "Image 1 is a stranger").Request)
+		stranger, err := tr.Provider.Create(t.Context(), provider.Purchase{Request: order(t, "Image 1 is a stranger").Request})
 		require.NoError(t, err)
 		time.Sleep(30 * time.Second)
 		task, err = tr.Wait(t.Context(), "", task.ID, 0)
 		require.NoError(t, err)
-		require.Equal(t, stranger, task.ProviderTaskID, "the only one of its time and model")
+		require.Equal(t, stranger.ID, task.ProviderTaskID, "the only one of its time and model")
 		time.Sleep(10 * time.Minute)
 		task, err = tr.Wait(t.Context(), "", task.ID, 0)
 		require.NoError(t, err)
@@ -195,7 +196,7 @@ func TestAPurchaseOfAProcessThatDiedIsLookedFor(t *testing.T) {
 				require.NoError(t, err)
 				require.True(t, claimed)
 				if arrived {
-					_, err = tr.Provider.Create(t.Context(), o.Request)
+					_, err = tr.Provider.Create(t.Context(), provider.Purchase{Request: o.Request})
 					require.NoError(t, err)
 				}
 				time.Sleep(time.Minute)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"r2v-mcp/internal/provider"
 	"r2v-mcp/internal/simulator"
 	"r2v-mcp/internal/simulator/simulatortest"
 	"r2v-mcp/internal/video"
@@ -83,16 +84,16 @@ func TestAStrangerThatCannotBeReadHoldsUpNothing(t *testing.T) {
 		t.Run(answer[:20], func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				tr, sim := follow(t)
-				stranger, err := tr.Provider.Create(t.Context(), order(t, "Image 1 is a stranger").Request)
+				stranger, err := tr.Provider.Create(t.Context(), provider.Purchase{Request: order(t, "Image 1 is a stranger").Request})
 				require.NoError(t, err)
 				once := 0
 				tr.Provider = providerOver(t, instead{simulatortest.Transport(sim), func(path string) (int, string) {
-					if strings.HasSuffix(path, stranger) && (answer == denied || once < 3) {
+					if strings.HasSuffix(path, stranger.ID) && (answer == denied || once < 3) {
 						once++
 						if answer == denied {
 							return http.StatusForbidden, denied
 						}
-						return http.StatusOK, fmt.Sprintf(running, stranger)
+						return http.StatusOK, fmt.Sprintf(running, stranger.ID)
 					}
 					return 0, ""
 				}})
@@ -101,7 +102,7 @@ func TestAStrangerThatCannotBeReadHoldsUpNothing(t *testing.T) {
 				made, err = tr.Wait(t.Context(), "", made.ID, time.Hour)
 				require.NoError(t, err)
 				require.Equal(t, video.Succeeded, made.Status)
-				require.NotEqual(t, stranger, made.ProviderTaskID)
+				require.NotEqual(t, stranger.ID, made.ProviderTaskID)
 				lost := doubted(t, tr, "Image 1 runs [[fault:drop-before]]")
 				time.Sleep(90 * time.Minute)
 				lost, err = tr.Wait(t.Context(), "", lost.ID, 0)
@@ -118,7 +119,7 @@ func TestAClipOfAnotherLengthIsGivenBack(t *testing.T) {
 		arm(t, sim, "drop-before", "create", 1)
 		task, _, err := tr.Create(t.Context(), seconds(t, "Image 1 waves", 9))
 		require.NoError(t, err)
-		_, err = tr.Provider.Create(t.Context(), seconds(t, "Image 1 waves", 4).Request) // a colleague's
+		_, err = tr.Provider.Create(t.Context(), provider.Purchase{Request: seconds(t, "Image 1 waves", 4).Request}) // a colleague's
 		require.NoError(t, err)
 		time.Sleep(30 * time.Second)
 		task, err = tr.Wait(t.Context(), "", task.ID, 0)
@@ -192,11 +193,11 @@ func TestAPromptThatIsToldEarlyIsBelieved(t *testing.T) {
 		sim := simulator.New(simulator.Options{})
 		tr := onLedger(t, filepath.Join(t.TempDir(), "ledger.db"), sim)
 		task := doubted(t, tr, "Image 1 waves [[fault:drop-before]]")
-		stranger, err := tr.Provider.Create(t.Context(), order(t, "Image 1 is a stranger").Request)
+		stranger, err := tr.Provider.Create(t.Context(), provider.Purchase{Request: order(t, "Image 1 is a stranger").Request})
 		require.NoError(t, err)
 		tr.Provider = providerOver(t, instead{simulatortest.Transport(sim), func(path string) (int, string) {
-			if strings.HasSuffix(path, stranger) {
-				return http.StatusOK, fmt.Sprintf(`{"request_id":"r","output":{"task_id":%q,"task_status":"RUNNING","orig_prompt":"Image 1 is a stranger"}}`, stranger)
+			if strings.HasSuffix(path, stranger.ID) {
+				return http.StatusOK, fmt.Sprintf(`{"request_id":"r","output":{"task_id":%q,"task_status":"RUNNING","orig_prompt":"Image 1 is a stranger"}}`, stranger.ID)
 			}
 			return 0, ""
 		}})

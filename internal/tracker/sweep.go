@@ -89,6 +89,9 @@ func (r *round) readEach(ctx context.Context, tasks []video.Task) error {
 	var failure error
 	failed, seen := 0, 0 // failed in a row: what fails for one task may work for the next
 	for _, task := range tasks {
+		if time.Since(task.LookedAt) < r.ReadInterval {
+			continue // somebody was in a hurry, and it comes with the next round
+		}
 		err := r.keepDuty(ctx)
 		if err != nil {
 			return err
@@ -124,6 +127,9 @@ func (r *round) list(ctx context.Context) error {
 	}
 	for page := 1; page <= mostPages; page++ {
 		p, err := r.page(ctx, from, to, page)
+		if known, ok := errors.AsType[*video.Error](err); ok && known.Code == provider.NotSupported {
+			return nil // then each is read by itself
+		}
 		if err != nil {
 			return err
 		}
@@ -237,7 +243,7 @@ func (r *round) raise(ctx context.Context) {
 			continue
 		}
 		warned[task.ID] = r.now
-		r.Logger.ErrorContext(ctx, "a task is about to be forgotten by the service, and its end is not known: look for it in the Model Studio console",
+		r.Logger.ErrorContext(ctx, "a task is about to be forgotten by the service, and its end is not known: look for it in "+r.Provider.Words().Console,
 			"task", task.ID, "provider_task_id", task.ProviderTaskID, "status", task.Status, "forgotten_at", task.ExpiresAt().UTC().Format(time.RFC3339))
 	}
 }

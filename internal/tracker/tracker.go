@@ -32,6 +32,10 @@ type Tracker struct {
 	// Ended is told of each task's end once, by the process that records it: with its bill, before its clip is saved. It is nil where
 	// nobody wants to know; a process that is killed at that moment tells nobody. A purchase that was refused is no task's end.
 	Ended func(context.Context, video.Task)
+	// HintURL is what the address of the provider's own callbacks begins with, before a task's hint; empty where it is to make none.
+	HintURL string
+	// ReadInterval is how long a task is left alone between two reads of it, 0 for as long as the pace of the sweep leaves it.
+	ReadInterval time.Duration
 
 	mu      sync.Mutex // for what is below
 	ending  bool       // no work begins once its end is waited for

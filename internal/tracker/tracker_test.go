@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
 
 	"r2v-mcp/dashscope"
@@ -71,7 +72,11 @@ func order(t *testing.T, prompt string) video.Order {
 	require.NoError(t, err)
 	r := c.Check(video.Request{Prompt: prompt, References: []video.Reference{{URL: "https://media.example/a.png"}}}, "simulator")
 	require.Empty(t, r.Problems)
-	return video.Order{Request: r.Request, Fingerprint: r.Fingerprint()}
+	one := decimal.NewFromInt(1)
+	return video.Order{
+		Request: r.Request, Fingerprint: r.Fingerprint(),
+		Estimate: video.Cost{Low: one, High: one, PerSecond: decimal.New(1, -1), Currency: "USD"},
+	}
 }
 
 // looked counts the reads that reached the service.

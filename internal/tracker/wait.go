@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"r2v-mcp/internal/ledger"
+	"r2v-mcp/internal/provider"
 	"r2v-mcp/internal/video"
 )
 
@@ -31,7 +32,7 @@ func (t *Tracker) Wait(ctx context.Context, owner, id string, limit time.Duratio
 	})
 	switch {
 	case errors.Is(err, errTaken):
-		return video.Task{}, missing(id)
+		return video.Task{}, t.missing(id)
 	case err == nil && task.Trouble != nil:
 		err = &video.Error{Failure: *task.Trouble, Charged: video.NotCharged}
 	case err == nil && (t.Unfinished(task) || savedLater(task)):
@@ -53,7 +54,7 @@ func (t *Tracker) elsewhere(task *video.Task) error {
 	return &video.Error{Charged: task.Charged(), Failure: video.Failure{
 		Code:    "BoughtElsewhere",
 		Message: fmt.Sprintf("it was bought from %s, and this server reaches %s: only a server with the old settings follows it", task.Upstream, t.Ledger.Upstream),
-		Advice:  "Ask the user for a server with the settings that it was bought with: DASHSCOPE_REGION, DASHSCOPE_HTTP_BASE_URL and the key.",
+		Advice:  "Ask the user for a server with the settings that it was bought with, such as " + t.Provider.Words().Settings + ".",
 	}}
 }
 
@@ -116,7 +117,7 @@ func (t *Tracker) find(ctx context.Context, owner, id string) (*video.Task, erro
 		return &task, err
 	}
 	if strings.HasPrefix(id, ledger.IDPrefix) {
-		return nil, missing(id)
+		return nil, t.missing(id)
 	}
 	ctx, cancel := context.WithTimeout(ctx, findTimeout)
 	defer cancel()
@@ -128,18 +129,18 @@ func (t *Tracker) find(ctx context.Context, owner, id string) (*video.Task, erro
 		return nil, err
 	}
 	if snapshot.Status == video.Unknown {
-		return nil, missing(id)
+		return nil, t.missing(id)
 	}
 	theirs, err := t.mayBeAnothers(ctx, owner, snapshot)
 	if err != nil {
 		return nil, err
 	}
 	if theirs {
-		return nil, missing(id)
+		return nil, t.missing(id)
 	}
 	task, err = t.Ledger.Adopt(ctx, owner, id, snapshot, t.saveAt(snapshot))
 	if errors.Is(err, ledger.ErrNotFound) {
-		return nil, missing(id)
+		return nil, t.missing(id)
 	}
 	t.hurry(ctx, time.Now().Add(t.beat()))
 	return &task, err
@@ -158,11 +159,11 @@ func (t *Tracker) mayBeAnothers(ctx context.Context, owner string, s video.Snaps
 }
 
 // missing refuses an id that nobody knows. Nothing is known of such a task, so nothing can be said of its price either.
-func missing(id string) error {
+func (t *Tracker) missing(id string) error {
 	advice := "Looking costs nothing. If list_tasks shows no such clip, nothing was bought through this server. " +
 		"An idempotency_key is no task_id: repeat generate_r2v, unchanged, with it."
 	if !strings.HasPrefix(id, ledger.IDPrefix) {
-		advice += " A provider_task_id is known for 24 hours, to keys of the same account and region: of an older one the bill in the Model Studio console tells."
+		advice += " A provider_task_id is known for 24 hours, to keys of the same account and region: of an older one the bill in " + t.Provider.Words().Console + " tells."
 	}
 	return &video.Error{Charged: video.ChargedUnknown, Failure: video.Failure{Code: "TaskNotFound", Message: "no task has the id " + id, Advice: advice}}
 }
@@ -186,12 +187,15 @@ func (t *Tracker) Cancel(ctx context.Context, owner, id string) (video.Task, err
 		}
 	}
 	if task.ProviderTaskID == "" || task.Found || !task.Status.Open() {
-		return task, uncancellable(&task)
+		return task, t.uncancellable(&task)
 	}
 	if err := t.turn(ctx, "cancel"); err != nil {
 		return task, err
 	}
 	refused := t.Provider.Cancel(ctx, task.ProviderTaskID)
+	if known, ok := errors.AsType[*video.Error](refused); ok && known.Code == provider.NotSupported {
+		return task, refused // nothing has changed that would be worth a look
+	}
 	now, err := t.lookAfter(context.WithoutCancel(ctx), task)
 	if err != nil { // what was said of the cancellation is worth more than what could not be seen of it
 		now = task
@@ -218,7 +222,7 @@ func (t *Tracker) lookAfter(ctx context.Context, task video.Task) (video.Task, e
 	return t.heard(ctx, task, s)
 }
 
-func uncancellable(task *video.Task) error {
+func (t *Tracker) uncancellable(task *video.Task) error {
 	e := &video.Error{Charged: task.Charged(), Failure: video.Failure{Code: "NotPending", Message: "the task is " + string(task.Status) + ", and only a PENDING one can be cancelled"}}
 	switch {
 	case task.Status == video.Canceled:
@@ -229,7 +233,7 @@ func uncancellable(task *video.Task) error {
 	case task.Status.Open():
 		e.Message, e.Advice = "its purchase is still under way", "Call cancel_task again in a few seconds."
 	case task.Status == video.Unknown && task.ProviderTaskID != "":
-		e.Advice = "The service has forgotten it: ids live 24 hours. Look at the bill in the Model Studio console."
+		e.Advice = "The service has forgotten it: ids live 24 hours. Look at the bill in " + t.Provider.Words().Console + "."
 	case task.Status == video.Unknown:
 		e.Advice = "Nobody knows whether it was bought. Call get_task: it is being looked for."
 	case task.Status == video.Succeeded:

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"r2v-mcp/internal/provider"
 	"r2v-mcp/internal/upload"
 	"r2v-mcp/internal/video"
 )
@@ -28,10 +29,10 @@ func TestThreeFilesMakeAClipAndTheSameRequestAgainUploadsNothing(t *testing.T) {
 		for _, url := range urls {
 			r.References = append(r.References, video.Reference{Kind: video.Image, URL: url})
 		}
-		id, err := b.provider().Create(t.Context(), r)
+		bought, err := b.provider().Create(t.Context(), provider.Purchase{Request: r})
 		require.NoError(t, err)
 		time.Sleep(time.Hour)
-		s, err := b.provider().Look(t.Context(), id)
+		s, err := b.provider().Look(t.Context(), bought.ID)
 		require.NoError(t, err)
 		require.Equal(t, video.Succeeded, s.Status)
 

@@ -52,7 +52,7 @@ type Task struct {
 	ProviderTaskID string // empty while the create is under way, or when its fate is unknown
 	IdempotencyKey string
 	Request        Request
-	Estimate       *Cost // nil for a task that was made elsewhere
+	Estimate       *Cost // nil for a task that was made elsewhere, and where no rate is known
 	Snapshot
 	CreatedAt time.Time // when we claimed it
 	LookedAt  time.Time // when the provider was last asked
@@ -65,6 +65,22 @@ type Task struct {
 	Owner   string           // whose task it is; empty where there is only one person
 
 	Upstream string // the service that it was bought from
+
+	Currency string           // of the account it was bought with, empty for a task that was made elsewhere
+	Hold     *decimal.Decimal // what the provider has set aside for it, nil where it has not said
+	Callback *Callback        // who is told of its end, nil for nobody
+	Hint     string           // its name in the provider's own callbacks, which nobody else is told
+}
+
+// Callback is who is told of a task's end, and what has come of it.
+type Callback struct {
+	URL         string    `json:"-"`
+	NextAt      time.Time `json:"-"`                  // when it is tried next; zero before the end, and when it is over
+	ID          string    `json:"id,omitempty"`       // of the message, the same at each attempt; empty before the end
+	Attempts    int       `json:"attempts,omitempty"` // begun
+	LastAt      time.Time `json:"last_at,omitzero"`   // when the last one began
+	DeliveredAt time.Time `json:"delivered_at,omitzero"`
+	Error       string    `json:"error,omitempty"` // why the last one failed
 }
 
 // LogValue shows a cost in a log line.
@@ -81,25 +97,9 @@ type Snapshot struct {
 	VideoURL    string
 	Usage       *Usage
 	Failure     *Failure
-	Prompt      string // what the provider says it was asked; empty where it does not say
-}
-
-// Over is the snapshot laid over an earlier one: what it does not say stays as it was.
-func (s Snapshot) Over(earlier Snapshot) Snapshot {
-	for _, t := range []struct{ now, before *time.Time }{
-		{&s.SubmittedAt, &earlier.SubmittedAt}, {&s.ScheduledAt, &earlier.ScheduledAt}, {&s.EndedAt, &earlier.EndedAt},
-	} {
-		if t.now.IsZero() {
-			*t.now = *t.before
-		}
-	}
-	if s.VideoURL == "" {
-		s.VideoURL = earlier.VideoURL
-	}
-	if s.Usage == nil {
-		s.Usage = earlier.Usage
-	}
-	return s
+	Prompt      string           // what the provider says it was asked; empty where it does not say
+	Progress    int              // percent that are done, 0 where the provider does not say
+	Bill        *decimal.Decimal // what the provider says it has charged, in the account's currency; nil where it does not say
 }
 
 // Usage is what the provider counted for a finished task, in seconds, exactly as it said.

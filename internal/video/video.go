@@ -46,12 +46,16 @@ type Reference struct {
 	VoiceMedium *Medium `json:"-"`
 }
 
-// Cost is what a clip will cost or did cost, in the account's currency. Low equals High when nothing is left open.
+// Cost is what a clip will cost or did cost, in the account's currency. Low equals High when nothing is left open. Where no rate
+// is known, only Currency is told.
 type Cost struct {
 	Low, High decimal.Decimal
 	PerSecond decimal.Decimal
 	Currency  string
 }
+
+// Known reports whether there is a rate: no price is 0.
+func (c Cost) Known() bool { return c.PerSecond.IsPositive() }
 
 // Miss is how far a bill is outside the estimate, below 0 when it is lower, 0 inside. Off reports whether that is more than one
 // percent of the nearest end.
@@ -80,4 +84,5 @@ type Order struct {
 	AnyFiles       bool   // with Replay and a key: whatever it bought, since what the files of this order are is not known
 	Fingerprint    string // equal for orders of the same clip: see [Report.Fingerprint]
 	Owner          string // who asks; empty where there is only one person
+	CallbackURL    string // who is to be told of the task's end, empty for nobody; it is no part of what is bought
 }
