@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -211,6 +210,6 @@ func TestAContextThatEndedBeforeIsNotSent(t *testing.T) {
 		err := call(ctx)
 		require.Equal(t, evolink.FateNotSent, failure(t, err).Fate(), name)
 		require.ErrorIs(t, err, context.Canceled, name)
-		require.True(t, strings.Contains(err.Error(), "before anything was sent"), err)
+		require.ErrorContains(t, err, "before anything was sent", name)
 	}
 }
