@@ -4,7 +4,7 @@ package testdata
 import "embed"
 
 // FS holds the recorded texts under the same names as in the repository, for example "dashscope/task-failed.json".
-// dashscope/README.md says where each one comes from.
+// The README.md of each folder says where each one comes from.
 //
-//go:embed dashscope/*
+//go:embed dashscope/* evolink/*
 var FS embed.FS
