@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"mime/multipart"
 	"net/http"
@@ -42,9 +41,7 @@ type fileRefusal struct {
 	message string
 }
 
-func refusedFile(format string, values ...any) *fileRefusal {
-	return &fileRefusal{http.StatusBadRequest, fmt.Sprintf(format, values...)}
-}
+func refusedFile(message string) *fileRefusal { return &fileRefusal{http.StatusBadRequest, message} }
 
 type fileBody struct {
 	Success bool      `json:"success"`
