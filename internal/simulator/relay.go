@@ -85,6 +85,14 @@ func (relay) refuse(c *call, r refusal) answer {
 		return c.refuseInXML(r)
 	}
 	r = translated(r)
+	if c.op != opCreate { // queries have two codes of their own
+		switch r.code {
+		case "insufficient_quota":
+			r.code = "quota_exceeded"
+		case "model_access_denied":
+			r.code = "permission_denied"
+		}
+	}
 	return c.json(r.status, relayErrorBody{relayError{Code: r.code, Message: r.message, Type: errorType(c.op, r)}})
 }
 
