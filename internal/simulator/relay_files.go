@@ -35,6 +35,17 @@ type incoming struct {
 	content      []byte
 }
 
+// contentType goes by the content; not every film begins in the way that net/http looks for.
+func (in incoming) contentType() string {
+	if inspect(in.content).format != "mp4" {
+		return http.DetectContentType(in.content)
+	}
+	if extension(in.name) == ".mov" {
+		return "video/quicktime"
+	}
+	return "video/mp4"
+}
+
 // fileRefusal is why an upload is not taken.
 type fileRefusal struct {
 	status  int
@@ -90,7 +101,7 @@ func (s *Server) keepFile(c *call, in incoming) *fileData {
 	base, id := baseAddress(c.r), "file_"+strings.ToLower(rand.Text()[:12])
 	d := &fileData{
 		FileID: id, FileName: path.Base(path.Clean("/" + in.name)), OriginalName: in.name, FileSize: len(in.content),
-		MIMEType: http.DetectContentType(in.content), UploadPath: in.folder,
+		MIMEType: in.contentType(), UploadPath: in.folder,
 		DownloadURL: base + "/api/v1/files/download/" + id,
 		UploadTime:  c.now.In(utc8()).Format(time.RFC3339), ExpiresAt: c.now.Add(relayFileMemory).In(utc8()).Format(time.RFC3339),
 	}
