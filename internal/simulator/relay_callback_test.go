@@ -25,9 +25,20 @@ type receiver struct {
 	mu       sync.Mutex
 	statuses []int
 	began    time.Time
+	received
+}
+
+type received struct {
 	at       []time.Duration
 	bodies   []object
 	requests []*http.Request
+}
+
+// got is what has come so far.
+func (r *receiver) got() received {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.received
 }
 
 func (r *receiver) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -80,17 +91,18 @@ func TestTheEndOfATaskIsCalledBackWithWhatGetSays(t *testing.T) {
 			id := c.observed()[0].(object)["task_id"].(string)
 			time.Sleep(93*time.Second - time.Nanosecond)
 			synctest.Wait()
-			require.Empty(t, r.bodies)
+			require.Empty(t, r.got().bodies)
 			time.Sleep(time.Nanosecond)
 			synctest.Wait()
-			require.Len(t, r.bodies, 1)
-			require.Equal(t, status, r.bodies[0]["status"])
-			require.Equal(t, c.look(id).json(), r.bodies[0])
-			require.Equal(t, "POST", r.requests[0].Method)
-			require.Equal(t, hook, r.requests[0].URL.String())
-			require.Equal(t, http.Header{"Content-Type": {"application/json"}}, r.requests[0].Header, "no signature, no key")
+			require.Len(t, r.got().bodies, 1)
+			require.Equal(t, status, r.got().bodies[0]["status"])
+			require.Equal(t, c.look(id).json(), r.got().bodies[0])
+			require.Equal(t, "POST", r.got().requests[0].Method)
+			require.Equal(t, hook, r.got().requests[0].URL.String())
+			require.Equal(t, http.Header{"Content-Type": {"application/json"}}, r.got().requests[0].Header, "no signature, no key")
 			time.Sleep(time.Hour)
-			require.Len(t, r.bodies, 1)
+			synctest.Wait()
+			require.Len(t, r.got().bodies, 1)
 			require.Equal(t, 1., c.callbacks())
 		})
 	}
@@ -114,11 +126,12 @@ func TestACallbackIsTriedFourTimes(t *testing.T) {
 				c, r := called(t, at.statuses...)
 				c.ordered(flash(set("callback_url", hook)))
 				time.Sleep(time.Hour)
+				synctest.Wait()
 				var after []time.Duration
-				for i, when := range r.at {
+				for i, when := range r.got().at {
 					after = append(after, (when-end)/time.Second)
-					require.Equal(t, hook, r.requests[i].URL.String())
-					require.Equal(t, r.bodies[0], r.bodies[i])
+					require.Equal(t, hook, r.got().requests[i].URL.String())
+					require.Equal(t, r.got().bodies[0], r.got().bodies[i])
 				}
 				require.Equal(t, at.after, after)
 				require.EqualValues(t, len(after), c.callbacks())
@@ -145,19 +158,20 @@ func TestCallbacksThatMisbehave(t *testing.T) {
 				c, r := called(t)
 				id := c.ordered(flash(set("prompt", at.prompt), set("callback_url", hook)))
 				time.Sleep(time.Hour)
+				synctest.Wait()
 				var statuses []string
 				var when []time.Duration
-				for i, body := range r.bodies {
+				for i, body := range r.got().bodies {
 					require.Equal(t, id, body["id"])
-					statuses, when = append(statuses, body["status"].(string)), append(when, r.at[i]/time.Second)
+					statuses, when = append(statuses, body["status"].(string)), append(when, r.got().at[i]/time.Second)
 				}
 				require.Equal(t, at.statuses, statuses)
 				require.Equal(t, at.at, when)
 				truth := "completed"
 				if statuses != nil && name[:5] == "forge" {
 					truth = "failed"
-					require.Equal(t, 403, c.read(r.bodies[0]["results"].(array)[0].(string)).status)
-					require.NotContains(t, r.bodies[0], "error")
+					require.Equal(t, 403, c.read(r.got().bodies[0]["results"].(array)[0].(string)).status)
+					require.NotContains(t, r.got().bodies[0], "error")
 				}
 				require.Equal(t, truth, c.look(id).at("status"))
 			})
@@ -173,8 +187,9 @@ func TestACallbackFaultCanBeOrderedForTheNextTaskThatHasOne(t *testing.T) {
 		c.ordered(flash(set("callback_url", hook)))
 		told := c.ordered(flash(set("callback_url", hook)))
 		time.Sleep(time.Hour)
-		require.Len(t, r.bodies, 1)
-		require.Equal(t, told, r.bodies[0]["id"])
+		synctest.Wait()
+		require.Len(t, r.got().bodies, 1)
+		require.Equal(t, told, r.got().bodies[0]["id"])
 	})
 }
 
@@ -186,11 +201,13 @@ func TestACloseEndsCallbacksThatWait(t *testing.T) {
 		c.ordered(flash(set("callback_url", hook)))
 		c.ordered(relay27(set("callback_url", hook)))
 		time.Sleep(95 * time.Second)
+		synctest.Wait()
 		sim.Close()
-		require.Len(t, r.bodies, 2)
+		require.Len(t, r.got().bodies, 2)
 		id := c.ordered(flash(set("callback_url", hook)))
 		time.Sleep(time.Hour)
-		require.Len(t, r.bodies, 2)
+		synctest.Wait()
+		require.Len(t, r.got().bodies, 2)
 		require.Equal(t, "completed", c.look(id).at("status"), "and it goes on answering")
 		sim.Close()
 	})
