@@ -61,7 +61,7 @@ func (p *program) try(ctx context.Context, f tryFlags) (err error) {
 			return errors.New("--live needs --prompt and at least one --reference that the service can read")
 		}
 		if !t.hasKey() {
-			return errors.New("--live needs a key in DASHSCOPE_API_KEY")
+			return errors.New("--live needs a key in " + t.keyName())
 		}
 	} else {
 		sim, err := t.simulated(ctx)
@@ -128,15 +128,16 @@ func (f *tryFlags) arguments() map[string]any {
 // simulated starts a simulator and points the server at it, whatever the environment says.
 func (t *trial) simulated(ctx context.Context) (*runningSimulator, error) {
 	const key = "sk-simulated"
-	sim, err := startSimulator(ctx, net.JoinHostPort("127.0.0.1", "0"), simulator.Options{Speed: simulatedSpeed, APIKey: key})
+	o := simulator.Options{Provider: t.provider(), Speed: simulatedSpeed, APIKey: key}
+	sim, err := startSimulator(ctx, net.JoinHostPort("127.0.0.1", "0"), o)
 	if err != nil {
 		return nil, err
 	}
-	t.env = append(apart(t.env), "DASHSCOPE_API_KEY="+key, "DASHSCOPE_REGION=simulator", "DASHSCOPE_HTTP_BASE_URL="+sim.base, "R2V_POLL_INTERVAL=500ms", "R2V_LOG_LEVEL=warn")
+	t.env = append(append(apart(t.env), sim.environment(key)...), "R2V_POLL_INTERVAL=500ms", "R2V_LOG_LEVEL=warn")
 	if t.hasKey() {
 		fmt.Fprintln(t.stdout, "Using the built-in simulator, where a minute takes a second; --live uses your key and real money.")
 	} else {
-		fmt.Fprintln(t.stdout, "No DASHSCOPE_API_KEY is set: using the built-in simulator, where a minute takes a second. Nothing is charged.")
+		fmt.Fprintln(t.stdout, "No "+t.keyName()+" is set: using the built-in simulator, where a minute takes a second. Nothing is charged.")
 	}
 	return sim, nil
 }
@@ -148,7 +149,7 @@ func apart(environ []string) []string {
 	for _, line := range environ {
 		name, value, _ := strings.Cut(line, "=")
 		switch {
-		case strings.HasPrefix(name, "DASHSCOPE_"), strings.HasPrefix(name, "R2V_BUDGET_"), name == "R2V_DATABASE_URL":
+		case strings.HasPrefix(name, "DASHSCOPE_"), strings.HasPrefix(name, "EVOLINK_"), strings.HasPrefix(name, "R2V_BUDGET_"), name == "R2V_DATABASE_URL":
 		case name == "R2V_DATA_DIR" && strings.TrimSpace(value) != "":
 			out = append(out, name+"="+filepath.Join(strings.TrimSpace(value), simulatedDir))
 		default:
@@ -160,8 +161,23 @@ func apart(environ []string) []string {
 
 func (t *trial) hasKey() bool {
 	return slices.ContainsFunc(t.environ, func(line string) bool {
-		return strings.HasPrefix(line, "DASHSCOPE_API_KEY=") && !strings.HasSuffix(line, "=")
+		return strings.HasPrefix(line, t.keyName()+"=") && !strings.HasSuffix(line, "=")
 	})
+}
+
+// provider is whom the server will buy from. What it is not, the server will say.
+func (p *program) provider() string {
+	if p.setting("R2V_PROVIDER") == simulator.EvoLink {
+		return simulator.EvoLink
+	}
+	return simulator.DashScope
+}
+
+func (p *program) keyName() string {
+	if p.provider() == simulator.EvoLink {
+		return "EVOLINK_API_KEY"
+	}
+	return "DASHSCOPE_API_KEY"
 }
 
 // connect starts the server as an assistant does: a second process of this program, over stdio.

@@ -14,7 +14,7 @@ import (
 
 func (t *trial) run(ctx context.Context, arguments map[string]any) error {
 	var estimate struct {
-		Cost     struct{ Low, High, Currency json.RawMessage }
+		Cost     struct{ Low, High, Currency json.RawMessage } // empty where no rate is known
 		Problems []struct{ Field, Problem, Allowed string }
 		Seconds  struct {
 			Total struct{ Low, High json.RawMessage }
@@ -29,12 +29,17 @@ func (t *trial) run(ctx context.Context, arguments map[string]any) error {
 	if len(estimate.Problems) > 0 {
 		return errors.New("this request would be refused; nothing was bought")
 	}
-	price := span(estimate.Cost.Low, estimate.Cost.High) + " " + unquote(estimate.Cost.Currency)
-	fmt.Fprintf(t.stdout, "estimate_cost  %s for %s billable seconds\n", price, span(estimate.Seconds.Total.Low, estimate.Seconds.Total.High))
-	if t.live && !t.confirmed(price) {
+	seconds := span(estimate.Seconds.Total.Low, estimate.Seconds.Total.High) + " billable seconds"
+	price, warning := noRate, "a clip of "+seconds+" for real money; no rate is known, so nobody can say how much."
+	if known(estimate.Cost.High) {
+		price = span(estimate.Cost.Low, estimate.Cost.High) + " " + unquote(estimate.Cost.Currency)
+		warning = "a clip for " + price + " of real money."
+		arguments["max_cost"] = estimate.Cost.High
+	}
+	fmt.Fprintf(t.stdout, "estimate_cost  %s for %s\n", price, seconds)
+	if t.live && !t.confirmed(warning) {
 		return errors.New("not confirmed; nothing was bought")
 	}
-	arguments["max_cost"] = estimate.Cost.High
 	var created struct {
 		TaskID  string `json:"task_id"`
 		Charged string
@@ -46,6 +51,12 @@ func (t *trial) run(ctx context.Context, arguments map[string]any) error {
 	return t.follow(ctx, created.TaskID, price)
 }
 
+// noRate stands for a price where the catalogue has none.
+const noRate = "no known rate"
+
+// known tells an amount from one that is not there.
+func known(amount json.RawMessage) bool { return len(amount) > 0 && string(amount) != "null" }
+
 // usual is about how long a clip takes.
 func (t *trial) usual() time.Duration {
 	if t.live {
@@ -54,8 +65,8 @@ func (t *trial) usual() time.Duration {
 	return usualClip / simulatedSpeed
 }
 
-func (t *trial) confirmed(price string) bool {
-	fmt.Fprintf(t.stdout, "This buys a clip for %s of real money. Buy it? [y/N] ", price)
+func (t *trial) confirmed(warning string) bool {
+	fmt.Fprintf(t.stdout, "This buys %s Buy it? [y/N] ", warning)
 	answer, _ := bufio.NewReader(t.stdin).ReadString('\n')
 	return strings.EqualFold(strings.TrimSpace(answer), "y")
 }
@@ -88,7 +99,11 @@ func (t *trial) follow(ctx context.Context, id, price string) error {
 				fmt.Fprintln(t.stdout, "warning:", w)
 			}
 			fmt.Fprintf(t.stdout, "saved          %s\n", orElse(task.SavedTo, "nothing; the link is "+task.VideoURL))
-			fmt.Fprintf(t.stdout, "estimated      %s\nbilled         %s %s\n", price, orElse(string(task.Cost.Billed), "unknown"), unquote(task.Cost.Currency))
+			billed := "unknown"
+			if known(task.Cost.Billed) {
+				billed = string(task.Cost.Billed)
+			}
+			fmt.Fprintf(t.stdout, "estimated      %s\nbilled         %s %s\n", price, billed, unquote(task.Cost.Currency))
 			return nil
 		default:
 			line.done()

@@ -26,15 +26,22 @@ const (
 	opSample     operation = "sample"
 	opRedirected operation = "redirected"
 	opOther      operation = "other"
+
+	// Of the relay alone.
+	opBatch    operation = "batch"
+	opCredits  operation = "credits"
+	opFile     operation = "file"
+	opCallback operation = "callback"
 )
 
 // call is one request on its way through the checks, a fault and the handler.
 type call struct {
-	w   http.ResponseWriter
-	r   *http.Request
-	op  operation
-	id  string // the answer's request_id
-	now time.Time
+	w      http.ResponseWriter
+	r      *http.Request
+	op     operation
+	id     string // the answer's request_id
+	tongue tongue
+	now    time.Time
 
 	// Of a create only.
 	body    []byte
@@ -43,12 +50,17 @@ type call struct {
 	markers []marker
 	failure *problem // how the task shall end, when a fault says so
 
+	ids []string // of a batch only
+
 	downloads map[string]download // references, by address
 
 	// Set by faults for the handler.
 	hideYoung time.Duration // list: no rows of tasks that are younger
 	halved    bool          // result: half of the file, as if it were whole
 	cutShort  bool          // result: a clip shorter than ordered
+	unbilled  bool          // the relay's get: no bill
+	nested    bool          // the relay's get: the link in result_data alone
+	refused   bool          // the relay's upload: a refusal with status 200
 }
 
 // refusal is an error answer as the service writes it.
@@ -77,7 +89,7 @@ type file struct {
 // operation makes an http.Handler of a handler and the checks that come before it, in the service's order.
 func (s *Server) operation(op operation, handle func(*call) answer, checks ...func(*call) *refusal) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := &call{w: w, r: r, op: op, id: newID(), now: s.rates.arrive(op)}
+		c := &call{w: w, r: r, op: op, id: newID(), now: s.rates.arrive(op), tongue: s.tongue}
 		s.count(op)
 		w.Header().Set("X-Request-ID", c.id)
 		a := s.perform(c, handle, checks)
@@ -129,12 +141,7 @@ func (c *call) json(status int, body any) answer {
 	if err := encoder.Encode(body); err != nil {
 		panic(fmt.Sprintf("simulator: a body that is not JSON: %v", err)) // only our own structs get here
 	}
-	// The two types were recorded: create answers without a charset, the other calls with one.
-	contentType := "application/json;charset=UTF-8"
-	if c.op == opCreate {
-		contentType = "application/json"
-	}
-	return answer{status: status, contentType: contentType, body: bytes.TrimSpace(buffer.Bytes())}
+	return answer{status: status, contentType: c.tongue.jsonType(c.op), body: bytes.TrimSpace(buffer.Bytes())}
 }
 
 type errorBody struct {
@@ -151,11 +158,10 @@ type errorXML struct {
 	HostID    string   `xml:"HostId"`
 }
 
-// refuse writes an error in the tongue of whoever is asked: DashScope speaks JSON, the storage behind it XML.
-func (c *call) refuse(r refusal) answer {
-	if c.op != opUpload && c.op != opResult {
-		return c.json(r.status, errorBody{r.code, r.message, c.id})
-	}
+func (c *call) refuse(r refusal) answer { return c.tongue.refuse(c, r) }
+
+// refuseInXML writes an error as a storage does.
+func (c *call) refuseInXML(r refusal) answer {
 	body, err := xml.MarshalIndent(errorXML{Code: r.code, Message: r.message, RequestID: c.id, HostID: c.r.Host}, "", "  ")
 	if err != nil {
 		panic(fmt.Sprintf("simulator: an error that is not XML: %v", err))

@@ -32,7 +32,7 @@ type receivedRequest struct {
 func headersOfInterest() []string {
 	return []string{
 		"Content-Type", "Accept", "User-Agent", asyncHeader,
-		"X-DashScope-OssResourceResolve", "X-DashScope-WorkSpace", "X-DashScope-DataInspection",
+		"X-DashScope-OssResourceResolve", "X-DashScope-WorkSpace", "X-DashScope-DataInspection", "Idempotency-Key",
 	}
 }
 
@@ -71,7 +71,7 @@ func (s *Server) count(op operation) {
 // machine, or in this process, where there is no address.
 func (s *Server) control(handle func(*http.Request) (int, any)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := &call{w: w, r: r, op: opOther, id: newID(), now: time.Now()}
+		c := &call{w: w, r: r, op: opOther, id: newID(), now: time.Now(), tongue: s.tongue}
 		if from, err := netip.ParseAddrPort(r.RemoteAddr); err == nil && !from.Addr().Unmap().IsLoopback() {
 			c.send(c.refuse(refusal{http.StatusForbidden, "AccessDenied", "simulator: /control answers on loopback only"}))
 			return
@@ -90,7 +90,7 @@ func (s *Server) showCounters(*http.Request) (int, any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	counters := make(map[operation]int)
-	for _, op := range append(anyCall(), opSample, opRedirected, opTasks) {
+	for _, op := range append(s.tongue.calls(), opSample, opRedirected, opTasks) {
 		counters[op] = s.counters[op]
 	}
 	return http.StatusOK, counters
@@ -119,7 +119,7 @@ type armedBody struct {
 func (s *Server) showFaults(*http.Request) (int, any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	list := faultList{Faults: Faults(), Armed: []armedBody{}}
+	list := faultList{Faults: listed(s.tongue.faults()), Armed: []armedBody{}}
 	for _, a := range s.armed {
 		if a.left != 0 {
 			list.Armed = append(list.Armed, armedBody{a.fault.Name, a.on, a.left, a.delay.Milliseconds()})

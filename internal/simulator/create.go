@@ -81,7 +81,7 @@ func (s *Server) create(c *call) answer {
 // admit makes the task; wrong is what the order's check found, if anything.
 func (s *Server) admit(c *call, o order, wrong *problem) *task {
 	s.forget(c.now)
-	t := &task{id: newID(), requestID: c.id, order: o, submitted: c.now, planned: c.plannedFaults()}
+	t := &task{id: s.tongue.newTaskID(c.now), requestID: c.id, order: o, submitted: c.now, planned: c.plannedFaults()}
 	t.runs, t.failure = o.runningTime(), wrong
 	switch {
 	case wrong != nil:
@@ -92,8 +92,8 @@ func (s *Server) admit(c *call, o order, wrong *problem) *task {
 			t.runs = c.failure.after
 		}
 	default:
-		if t.failure = s.measure(t.order, c.downloads); t.failure != nil {
-			t.runs = checkingTime
+		if wrong := s.measure(t.order, c.downloads); wrong != nil {
+			t.failure, t.runs = s.tongue.failure(wrong), checkingTime
 		}
 	}
 	t.order.forgetAddresses()

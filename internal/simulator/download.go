@@ -29,7 +29,7 @@ func (s *Server) fetch(c *call, o order) map[string]download {
 	asked := make(map[string]bool)
 	for _, ref := range o.references {
 		_, stated := statedLength(ref.url)
-		if s.client == nil || ref.kind != videoKind || stated || asked[ref.url] || !strings.HasPrefix(ref.url, "http") {
+		if s.client == nil || ref.kind != videoKind || stated || asked[ref.url] || !strings.HasPrefix(ref.url, "http") || s.holds(ref.url) {
 			continue
 		}
 		asked[ref.url] = true
@@ -42,6 +42,14 @@ func (s *Server) fetch(c *call, o order) map[string]download {
 	}
 	wait.Wait()
 	return found
+}
+
+// holds tells whether the file at an address was uploaded here.
+func (s *Server) holds(address string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, held := s.objects[address]
+	return held
 }
 
 func (s *Server) downloaded(ctx context.Context, address string) download {

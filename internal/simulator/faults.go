@@ -11,16 +11,23 @@ type Fault struct {
 	// Name goes into a prompt as [[fault:NAME]], [[fault:NAME x2]] for the first two times only, or
 	// [[fault:NAME@get]] to happen on another call than On.
 	Name string `json:"name"`
-	// On is the call it happens to unless another is named: create, get, list, cancel, policy, upload or result.
+	// On is the call it happens to unless another is named: create, get, list, upload or result; of DashScope also cancel and
+	// policy, of the relay batch, credits and callback.
 	On string `json:"on"`
 	// Description is one line for a reader.
 	Description string `json:"description"`
 }
 
-// Faults lists every fault, refusals first. The order is stable.
-func Faults() []Fault {
+// Faults lists every fault of DashScope, refusals first. The order is stable.
+func Faults() []Fault { return FaultsOf(DashScope) }
+
+// FaultsOf lists every fault of a provider, DashScope or EvoLink, refusals first. The order is stable. It panics for any
+// other provider.
+func FaultsOf(provider string) []Fault { return listed(tongueOf(provider).faults()) }
+
+func listed(faults []fault) []Fault {
 	var list []Fault
-	for _, f := range catalogue() {
+	for _, f := range faults {
 		list = append(list, f.Fault)
 	}
 	return list
@@ -41,14 +48,15 @@ func anyCall() []operation {
 }
 
 func catalogue() []fault {
-	return slices.Concat(refusals(), brokenAnswers(), taskFailures(), resultFaults())
+	unavailable := refusal{http.StatusServiceUnavailable, "ModelUnavailable", unavailableMessage}
+	return slices.Concat(refusals(), brokenAnswers(anyCall(), unavailable), taskFailures(), resultFaults())
 }
 
 // brokenAnswers are what networks, gateways and hasty servers do.
-func brokenAnswers() []fault {
+func brokenAnswers(calls []operation, unavailable refusal) []fault {
 	var list []fault
 	add := func(name, description string, act func(c *call, next func() answer) answer) {
-		list = append(list, fault{Fault: Fault{name, string(opCreate), description}, calls: anyCall(), act: act})
+		list = append(list, fault{Fault: Fault{name, string(opCreate), description}, calls: calls, act: act})
 	}
 	page := func(status int, html string) func(*call, func() answer) answer {
 		return func(*call, func() answer) answer {
@@ -67,9 +75,9 @@ func brokenAnswers() []fault {
 		next()
 		return answer{lost: true}
 	})
-	add("503-after", "acts, then answers 503 ModelUnavailable", func(c *call, next func() answer) answer {
+	add("503-after", "acts, then answers 503 "+unavailable.code, func(c *call, next func() answer) answer {
 		next()
-		return c.refuse(refusal{http.StatusServiceUnavailable, "ModelUnavailable", unavailableMessage})
+		return c.refuse(unavailable)
 	})
 	add("html-502", "answers 502 with a gateway's HTML page and does nothing", page(http.StatusBadGateway, gatewayPage("502 Bad Gateway")))
 	add("504", "answers 504 with a gateway's HTML page and does nothing", page(http.StatusGatewayTimeout, gatewayPage("504 Gateway Time-out")))
@@ -99,7 +107,7 @@ func gatewayPage(title string) string {
 func taskFailures() []fault {
 	var list []fault
 	add := func(name, code, message string, after time.Duration) {
-		p := problem{code, message, after}
+		p := problem{code: code, message: message, after: after}
 		list = append(list, fault{
 			Fault: Fault{name, string(opCreate), "the task ends FAILED with " + code},
 			calls: []operation{opCreate},

@@ -45,7 +45,7 @@ func (s *Server) readMarkers(c *call) *refusal {
 			on = operation(f.On)
 		}
 		// A list is about many tasks: only what concerns one row of it can come from a prompt.
-		if !ok || !f.happensTo(on) || on == opPolicy || on == opUpload || (on == opList && f.Name != hideFault && f.Name != lateFault) {
+		if !ok || !f.happensTo(on) || aboutNoTask(on) || (on == opList && f.Name != hideFault && f.Name != lateFault) {
 			return &refusal{http.StatusBadRequest, "InvalidParameter", "simulator: there is no fault " + found[0]}
 		}
 		times := always
@@ -58,6 +58,11 @@ func (s *Server) readMarkers(c *call) *refusal {
 		})
 	}
 	return nil
+}
+
+// aboutNoTask tells of calls that no prompt can reach, for they are about no task.
+func aboutNoTask(op operation) bool {
+	return op == opPolicy || op == opUpload || op == opBatch || op == opCredits
 }
 
 // plannedFaults are the prompt's faults for calls after the create.

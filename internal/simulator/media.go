@@ -143,8 +143,8 @@ func wrongLength(shortest, longest int) *problem {
 // object is what a file turned out to be that was uploaded or downloaded. Any other address is believed where it tells a
 // length. The samples served here are as long as their names say, so they are not downloaded.
 func (s *Server) object(address string, downloads map[string]download) (download, bool) {
-	if key, uploaded := strings.CutPrefix(address, ossScheme); uploaded {
-		o, ok := s.objects[key]
+	key, uploaded := strings.CutPrefix(address, ossScheme)
+	if o, ok := s.objects[key]; ok || uploaded {
 		return download{medium: o.medium}, ok
 	}
 	d, ok := downloads[address]

@@ -11,10 +11,10 @@ type observedTask struct {
 	TaskID    string    `json:"task_id"`
 	Prompt    string    `json:"prompt"` // cut to the model's limit
 	Model     string    `json:"model"`
-	Status    status    `json:"status"` // now
+	Status    status    `json:"status"` // now, in DashScope's words
 	Submitted time.Time `json:"submitted"`
 	Ends      time.Time `json:"ends"`  // as planned now, unless it was cancelled
-	Usage     any       `json:"usage"` // as GET /tasks/{id} shows it; null unless it succeeded
+	Usage     any       `json:"usage"` // the bill as GET of the task shows it; null unless it succeeded
 }
 
 func (s *Server) showTasks(*http.Request) (int, any) {
@@ -46,9 +46,9 @@ type rateMeter struct {
 	most   map[operation]int
 }
 
-func newRateMeter() *rateMeter {
+func newRateMeter(metered []operation) *rateMeter {
 	m := rateMeter{latest: make(map[operation][]time.Time), most: make(map[operation]int)}
-	for _, op := range []operation{opCreate, opGet, opList, opCancel} {
+	for _, op := range metered {
 		m.most[op] = 0
 	}
 	return &m

@@ -13,6 +13,7 @@ import (
 type problem struct {
 	code, message string
 	after         time.Duration // how long the task runs until it shows; 0 is as long as any
+	cancels       bool          // the provider itself cancels the task
 }
 
 func invalid(format string, values ...any) *problem {
@@ -80,6 +81,10 @@ type order struct {
 	tier          int // 720 or 1080
 	ratio         string
 	seconds       int
+
+	// Of the relay alone.
+	silent   bool   // ordered without sound
+	callback string // where the end is to be told
 }
 
 // checkingTime is how long a task runs that fails on its parameters or its media.

@@ -1,9 +1,9 @@
-// Package simulator is a DashScope on loopback: the paths, bodies, states, errors, queue, bills and result files of
-// Alibaba Cloud Model Studio's reference-to-video models, without a key, a bill or a network.
+// Package simulator is a DashScope on loopback, or an EvoLink relay: the paths, bodies, states, errors, queue, bills and
+// result files of Alibaba Cloud Model Studio's reference-to-video models, without a key, a bill or a network.
 //
 // It reads the service's rules for itself and shares no code with the clients of this module, so that a misreading
-// on one side shows as a failing test and not as an agreement of both. Nothing runs in the background: whatever
-// state a task is in is worked out from the clock when somebody asks.
+// on one side shows as a failing test and not as an agreement of both. Nothing runs in the background but the relay's
+// callbacks: whatever state a task is in is worked out from the clock when somebody asks.
 package simulator
 
 import (
@@ -20,6 +20,8 @@ import (
 
 // Options sets up a Server. The zero value is a service at its documented pace that accepts any key.
 type Options struct {
+	// Provider is whose API is spoken: DashScope, which empty means too, or EvoLink.
+	Provider string
 	// Speed divides the time a task is queued for and runs: 60 makes a minute a second. 0 and below mean 1.
 	// What the service counts in days and calls per second is not divided.
 	Speed float64
@@ -34,6 +36,9 @@ type Options struct {
 	// Client downloads reference videos at http(s) addresses that do not tell their length, as the service does: their own length
 	// is billed, and a task whose video cannot be had or is none fails. Nil downloads nothing and counts each of them as 5 s.
 	Client *http.Client
+	// CallbackClient delivers the relay's callbacks, and opens them to any https address. Nil is a plain client, and internal
+	// addresses are refused. No redirect is followed in either case.
+	CallbackClient *http.Client
 }
 
 // Server is the simulated service, an http.Handler for any listener or in-memory transport. It learns the address it
@@ -43,9 +48,11 @@ type Options struct {
 // clips that video_url names), /samples (references to order with, such as /samples/dancer-8s.mp4, /samples/hat.png and
 // /samples/voice-4s.wav), and for callers on this machine: /control/requests, the creates as they came in; /control/tasks,
 // every remembered task in order of submission, with its bill; /control/counters, the calls so far; /control/rates, the
-// most of them within one second; and /control/faults, to order mishaps.
+// most of them within one second; /control/reads, how soon after one another each task was read; and /control/faults, to
+// order mishaps. An EvoLink has its paths below /v1 and /api/v1/files, and /files (what was uploaded) instead of /upload.
 // A fault that closes the connection panics with http.ErrAbortHandler where there is no connection to close.
 type Server struct {
+	tongue tongue
 	apiKey string
 	speed  float64
 	log    *slog.Logger
@@ -59,12 +66,15 @@ type Server struct {
 
 	maxOrder, maxUpload int64 // bytes
 
+	callbacks *callbacks
+
 	mu       sync.Mutex
 	tasks    map[string]*task
 	queue    []*task           // every remembered task, in order of submission
 	slots    []time.Time       // when each place to run at is free
 	grants   map[string]grant  // by policy
-	objects  map[string]object // by key
+	objects  map[string]object // by key, the relay's by address
+	files    []relayFile       // the newest of them
 	armed    []*armed
 	spent    map[string]int // how often a marker in a prompt has acted
 	received []receivedRequest
@@ -72,9 +82,11 @@ type Server struct {
 }
 
 // New returns a Server without tasks. Servers share nothing with one another; a result link of one is refused by the
-// next.
+// next. It panics for a provider that there is not.
 func New(o Options) *Server {
+	t := tongueOf(o.Provider)
 	s := &Server{
+		tongue:   t,
 		apiKey:   o.APIKey,
 		speed:    1,
 		log:      o.Logger,
@@ -88,10 +100,12 @@ func New(o Options) *Server {
 		spent:    make(map[string]int),
 		counters: make(map[operation]int),
 		slots:    make([]time.Time, concurrentTasks),
-		rates:    newRateMeter(),
+		rates:    newRateMeter(t.metered()),
 
 		maxOrder:  maxOrder,
 		maxUpload: maxUploadSize,
+
+		callbacks: newCallbacks(o.CallbackClient),
 	}
 	if o.Speed > 0 {
 		s.speed = o.Speed
@@ -102,11 +116,11 @@ func New(o Options) *Server {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	for _, f := range catalogue() {
+	for _, f := range t.faults() {
 		s.faults[f.Name] = f
 	}
 	if !o.Unthrottled {
-		for op, perSecond := range callsPerSecond() {
+		for op, perSecond := range t.limits() {
 			s.limits[op] = rate.NewLimiter(rate.Limit(perSecond), perSecond)
 		}
 	}
@@ -141,14 +155,7 @@ func (s *Server) routes() *http.ServeMux {
 	mux := http.NewServeMux()
 	add := func(pattern string, methods byMethod) { mux.Handle(pattern, s.dispatch(methods)) }
 
-	add("/api/v1/services/aigc/video-generation/video-synthesis", byMethod{http.MethodPost: s.operation(opCreate, s.create,
-		s.receive, s.authenticate, s.throttle, s.requireAsync, s.parse, s.readMarkers)})
-	add("/api/v1/tasks", byMethod{http.MethodGet: s.operation(opList, s.list, s.authenticate, s.throttle, s.refuseAsync)})
-	add("/api/v1/tasks/{id}", byMethod{http.MethodGet: s.operation(opGet, s.get, s.authenticate, s.throttle, s.refuseAsync)})
-	add("/api/v1/tasks/{id}/cancel", byMethod{http.MethodPost: s.operation(opCancel, s.cancel, s.authenticate, s.throttle)})
-	add("/api/v1/uploads", byMethod{http.MethodGet: s.operation(opPolicy, s.policy, s.authenticate, s.throttle)})
-
-	add("/upload", byMethod{http.MethodPost: s.operation(opUpload, s.upload)})
+	s.tongue.routes(s, add)
 	result, sample := s.operation(opResult, s.result), s.operation(opSample, s.sample)
 	add("/results/{file}", byMethod{http.MethodGet: result, http.MethodHead: result})
 	add("/samples/{file}", byMethod{http.MethodGet: sample, http.MethodHead: sample})
@@ -159,6 +166,7 @@ func (s *Server) routes() *http.ServeMux {
 	for path, show := range map[string]func(*http.Request) (int, any){
 		"/control/requests": s.showRequests, "/control/tasks": s.showTasks,
 		"/control/counters": s.showCounters, "/control/rates": s.showRates,
+		"/control/reads": s.showReads,
 	} {
 		add(path, byMethod{http.MethodGet: s.control(show)})
 	}

@@ -40,6 +40,7 @@ type task struct {
 	ends      time.Time
 	canceled  time.Time // zero unless it was
 	planned   []*armed  // faults of later calls, from the prompt
+	reads     reads
 }
 
 func (t *task) age(now time.Time) time.Duration { return now.Sub(t.submitted) }
@@ -54,6 +55,8 @@ func (t *task) status(now time.Time) status {
 		return pending
 	case now.Before(t.ends):
 		return running
+	case t.failure != nil && t.failure.cancels:
+		return canceled
 	case t.failure != nil:
 		return failed
 	}

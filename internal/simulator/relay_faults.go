@@ -1,0 +1,168 @@
+package simulator
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// Faults of the relay that more than one place knows.
+const (
+	noUsageFault   = "no-usage"
+	twiceCallback  = "callback-twice"
+	lostCallback   = "callback-lost"
+	earlyCallback  = "callback-early"
+	forgedCallback = "callback-forged"
+)
+
+const serviceErrorMessage = "The service is temporarily unable to process the task. Please retry in a minute."
+
+// relayFaults have the names of DashScope's where the same thing goes wrong.
+func relayFaults() []fault {
+	unavailable := refusal{http.StatusServiceUnavailable, "service_unavailable", "Service temporarily unavailable, retry after 30 seconds"}
+	return slices.Concat(
+		relayRefusals(unavailable), oddRefusals(), brokenAnswers(askedCalls(), unavailable), relayFailures(), oddAnswers(), resultFaults(), callbackFaults(),
+	)
+}
+
+// askedCalls are those that somebody waits for an answer to.
+func askedCalls() []operation {
+	return slices.DeleteFunc(relay{}.calls(), func(op operation) bool { return op == opCallback })
+}
+
+// relayRefusals are those of the pages' tables, and of the codes that EvoLink's own client knows. Where no status is documented
+// for a code, it is that of its kind.
+func relayRefusals(unavailable refusal) []fault {
+	throttled := refusal{429, "rate_limit_exceeded", "Rate limit exceeded, retry after 60 seconds"}
+	poor := refusal{402, "insufficient_quota", "Insufficient credits. Please top up your account."}
+	denied := refusal{403, "model_access_denied", "Your API key has no access to this model"}
+	moderated := refusal{400, "content_policy_violation", contentPolicyMessage}
+	internal := refusal{500, "internal_error", "Internal server error"}
+	var list []fault
+	for _, entry := range []namedRefusal{
+		{"invalid-parameter", refusal{400, "invalid_request", "Invalid duration parameter"}},
+		{"model-not-exist", refusal{400, "invalid_request", "Invalid model parameter"}},
+		{"data-inspection", moderated},
+		{"invalid-api-key", refusal{401, "unauthorized", "Invalid API key"}},
+		{"arrearage", poor}, {"quota", poor},
+		{"allocation-quota", refusal{402, "insufficient_token_quota", "The credit limit of this API key is used up"}},
+		{"access-denied", denied}, {"model-access-denied", denied},
+		{"model-not-found-404", refusal{404, "model_not_found", "The model does not exist"}},
+		{"too-large", refusal{413, "request_too_large", "Request body too large"}},
+		{"throttling", throttled}, {"throttled", throttled}, {"burst", throttled},
+		{"idempotency-conflict", refusal{409, "idempotency_conflict", "This Idempotency-Key was used with another request"}},
+		{"500", internal}, {"system-error", internal},
+		{"model-service-failed", refusal{502, "upstream_error", "Upstream service error, try a different model"}},
+		{"model-serving-error", refusal{503, "no_available_channel", "No channel is available for this model"}},
+		{"503", unavailable},
+	} {
+		list = append(list, fault{
+			Fault: Fault{entry.name, string(opCreate), fmt.Sprintf("answers %d %s and does nothing", entry.status, entry.code)},
+			calls: askedCalls(),
+			act:   func(c *call, _ func() answer) answer { return c.refuse(entry.refusal) },
+		})
+	}
+	return list
+}
+
+func oddRefusals() []fault {
+	return []fault{
+		{
+			Fault: Fault{"integer-code", string(opCreate), "answers 400 with a number as its code, as older envelopes have it, and does nothing"},
+			calls: askedCalls(),
+			act: func(c *call, _ func() answer) answer {
+				return c.json(http.StatusBadRequest, relayErrorBody{relayError{
+					Code: http.StatusBadRequest, Message: "Invalid duration parameter", Type: "invalid_request_error", Param: "duration",
+				}})
+			},
+		},
+		{
+			Fault: Fault{"paid-outcome-unknown", string(opCreate), "acts, then answers 409 paid_outcome_unknown"},
+			calls: []operation{opCreate},
+			act: func(c *call, next func() answer) answer {
+				next()
+				return c.refuse(refusal{http.StatusConflict, "paid_outcome_unknown", "The outcome of the paid request is unknown"})
+			},
+		},
+		{
+			Fault: Fault{"no-list", string(opList), "answers 404, as if there were no list"},
+			calls: []operation{opList},
+			act:   func(c *call, _ func() answer) answer { return notFound(c) },
+		},
+		{
+			Fault: Fault{"upload-refused", string(opUpload), "answers 200 with success false and stores nothing"},
+			calls: []operation{opUpload},
+			act: func(c *call, next func() answer) answer {
+				c.refused = true
+				return next()
+			},
+		},
+	}
+}
+
+const contentPolicyMessage = "Content policy violation.\nYour request was blocked by safety filters."
+
+// relayFailures are taken without complaint and show when the task has ended.
+func relayFailures() []fault {
+	var list []fault
+	add := func(name, says string, p problem) {
+		list = append(list, fault{
+			Fault: Fault{name, string(opCreate), "the task ends as " + says},
+			calls: []operation{opCreate},
+			act: func(c *call, next func() answer) answer {
+				c.failure = &p
+				return next()
+			},
+		})
+	}
+	fail := func(name, code, message string, after time.Duration) {
+		add(name, "failed with "+code, problem{code: code, message: message, after: after})
+	}
+	fail("fail-parameter", "invalid_parameters", "Invalid parameters", checkingTime)
+	fail("fail-data-inspection", "content_policy_violation", contentPolicyMessage, 0)
+	fail("fail-ip-infringement", "content_policy_violation", contentPolicyMessage, checkingTime)
+	fail("fail-download", "resource_not_found", "A reference could not be downloaded", checkingTime)
+	fail("fail-format", "image_processing_error", "A reference could not be processed", checkingTime)
+	fail("fail-dimension", "image_dimension_mismatch", "The size of an image does not match", checkingTime)
+	fail("fail-no-content", "generation_failed_no_content", "No content was generated", 0)
+	fail("fail-quota", "quota_exceeded", "The quota of the upstream service is used up", checkingTime)
+	fail("fail-exhausted", "resource_exhausted", "Resources are exhausted, retry in a minute", 0)
+	fail("fail-internal", "service_error", serviceErrorMessage, 0)
+	fail("fail-algo", "service_unavailable", "The service is unavailable, retry in two minutes", 0)
+	fail("fail-unknown", "unknown_error", "Unknown error", 0)
+	fail("fail-timeout", "generation_timeout", "The generation has timed out", 3*time.Hour)
+	list[len(list)-1].Description += " after three hours, divided by the speed"
+	fail("request-cancelled", "request_cancelled", "The request was cancelled", 0)
+	add("cancelled", "cancelled", problem{code: "request_cancelled", cancels: true})
+	return list
+}
+
+// oddAnswers are well formed, and not what is documented.
+func oddAnswers() []fault {
+	get := func(name, description string, set func(c *call)) fault {
+		return fault{Fault: Fault{name, string(opGet), description}, calls: []operation{opGet}, act: func(c *call, next func() answer) answer {
+			set(c)
+			return next()
+		}}
+	}
+	return []fault{
+		get(noUsageFault, "a completed task tells no bill, as documented; ordered in a prompt, neither do batches, lists and callbacks",
+			func(c *call) { c.unbilled = true }),
+		get("result-data", "the link stands in result_data alone", func(c *call) { c.nested = true }),
+	}
+}
+
+// callbackFaults act on the callback of the task that the prompt makes, or of the next one that has a callback.
+func callbackFaults() []fault {
+	var list []fault
+	for _, f := range [][2]string{
+		{twiceCallback, "the callback comes twice"},
+		{lostCallback, "the callback of the task's end never comes"},
+		{earlyCallback, "another callback comes while the task still runs"},
+		{forgedCallback, "the callback says completed for a task that has failed"},
+	} {
+		list = append(list, fault{Fault: Fault{f[0], string(opCallback), f[1]}, calls: []operation{opCallback}, act: asUsual})
+	}
+	return list
+}
