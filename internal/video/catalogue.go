@@ -324,8 +324,8 @@ func (c *Catalogue) RegionNames() []string {
 	return names
 }
 
-// Price finds the price of one second, nil when the model is not sold in that region at that resolution. A model without
-// any row of its own, in any region, costs what the model it is like costs.
+// Price finds the price of one second, nil when the model is not sold in that region at that resolution, or no rate is known there.
+// A model without any row of its own, in any region, costs what the model of the same provider costs that it is like.
 func (c *Catalogue) Price(region string, m *Model, resolution string, audio *bool) *Price {
 	r := c.Region(region)
 	if r == nil {
@@ -350,10 +350,15 @@ func (c *Catalogue) Price(region string, m *Model, resolution string, audio *boo
 
 func sameAudio(row, asked *bool) bool { return row == nil || (asked != nil && *row == *asked) }
 
+// open reports whether a region came without a price list: every model is sold there.
+func (c *Catalogue) open(region string) bool {
+	r := c.Region(region)
+	return r != nil && r.open
+}
+
 // sells reports whether a model is sold in a region, whatever else is wrong with what is asked of it.
 func (c *Catalogue) sells(region string, m *Model) bool {
-	r := c.Region(region)
-	return r != nil && (r.open || c.Price(region, m, m.ResolutionDefault, m.AudioDefault) != nil)
+	return c.open(region) || c.Price(region, m, m.ResolutionDefault, m.AudioDefault) != nil
 }
 
 // ModelsIn lists the models that are sold in a region: all where it has no price list.

@@ -131,6 +131,12 @@ func (m *Model) verify() error {
 	return nil
 }
 
+// lacks reports whether the model has no such field, or takes no reference of that kind.
+func (m *Model) lacks(field string) bool {
+	_, lacks := m.Lacks[field]
+	return lacks
+}
+
 // Size is the exact output size as "width*height", empty for a pair the model does not make.
 func (m *Model) Size(resolution, ratio string) string {
 	if ratio == "" {
