@@ -84,7 +84,7 @@ func (p *program) config(ctx context.Context) (*Config, *video.Catalogue, error)
 	return cfg, catalogue, cfg.verify(catalogue)
 }
 
-// catalogue is the built-in one, or the operator's file.
+// catalogue is the built-in one, with the operator's prices where they give some, or the operator's own.
 func (c *Config) catalogue() (*video.Catalogue, error) {
 	if c.PricesFile == "" {
 		return video.BuiltIn()
@@ -93,7 +93,7 @@ func (c *Config) catalogue() (*video.Catalogue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("R2V_PRICES_FILE: %w", err)
 	}
-	catalogue, err := video.ParseCatalogue(data)
+	catalogue, err := video.ParseOperators(data)
 	if err != nil {
 		return nil, fmt.Errorf("R2V_PRICES_FILE: %s: %w", c.PricesFile, err)
 	}

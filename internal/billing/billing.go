@@ -32,12 +32,13 @@ type Order struct {
 	Clips     []Interval      // the length of each reference clip in seconds
 	Counted   int             // how many references divide the input that is billed, 0 to 5; at least one where there is a clip
 	Output    decimal.Decimal // seconds of the new clip
-	PerSecond decimal.Decimal // price of one second
+	PerSecond decimal.Decimal // price of one second, zero where no rate is known: then only the seconds are told
+	Whole     bool            // clips are billed whole, whatever is counted: no rule is documented that cuts them
 }
 
 // Estimate is what an order will be billed.
 type Estimate struct {
-	Limit decimal.Decimal // billed seconds of one reference clip at most; zero when there is no clip
+	Limit decimal.Decimal // billed seconds of one reference clip at most; zero when there is no clip or no limit
 	Clips []Interval      // billed seconds of each reference clip, in the order's sequence
 	Input Interval        // billed seconds of all reference clips together
 	Total Interval        // Input and the new clip's seconds
@@ -51,11 +52,14 @@ func (o Order) Estimate() (Estimate, error) {
 		return Estimate{}, err
 	}
 	var e Estimate
-	if len(o.Clips) > 0 {
+	if len(o.Clips) > 0 && !o.Whole {
 		e.Limit = Truncation()[o.Counted-1]
 	}
 	for _, length := range o.Clips {
-		billed := Interval{Low: decimal.Min(length.Low, e.Limit), High: decimal.Min(length.High, e.Limit)}
+		billed := length
+		if !o.Whole {
+			billed = Interval{Low: decimal.Min(length.Low, e.Limit), High: decimal.Min(length.High, e.Limit)}
+		}
 		e.Clips = append(e.Clips, billed)
 		e.Input = Interval{Low: e.Input.Low.Add(billed.Low), High: e.Input.High.Add(billed.High)}
 	}
@@ -65,7 +69,7 @@ func (o Order) Estimate() (Estimate, error) {
 }
 
 func (o Order) verify() error {
-	if len(o.Clips) > o.Counted || o.Counted > len(Truncation()) {
+	if !o.Whole && len(o.Clips) > o.Counted || o.Counted > len(Truncation()) {
 		return fmt.Errorf("bill %d clips of %d counted references: at most %d are documented", len(o.Clips), o.Counted, len(Truncation()))
 	}
 	if o.Output.IsNegative() || o.PerSecond.IsNegative() {

@@ -37,6 +37,12 @@ func TestWorkedExamples(t *testing.T) {
 			billing.Order{Clips: clips("10", "10", "10"), Counted: 3, Output: dec("10"), PerSecond: dec("0.6")}, "4.95", "14.95", "8.97", "1.65"},
 		{"wan2.6-r2v-flash silent, one clip of 10 s, 5 s",
 			billing.Order{Clips: clips("10"), Counted: 1, Output: dec("5"), PerSecond: dec("0.15")}, "5", "10", "1.50", "5"},
+		{"wan2.6 at a relay, clips of 10 s, 1 s and 3 s, 5 s",
+			billing.Order{Clips: clips("10", "1", "3"), Counted: 3, Output: dec("5"), PerSecond: dec("6.8")}, "4.3", "9.3", "63.24", "1.65"},
+		{"clips that nothing cuts, of 10 s and 30 s, 5 s",
+			billing.Order{Clips: clips("10", "30"), Whole: true, Output: dec("5"), PerSecond: dec("6.8")}, "40", "45", "306.00", "0"},
+		{"without a rate, one clip of 10 s, 5 s",
+			billing.Order{Clips: clips("10"), Counted: 1, Output: dec("5")}, "5", "10", "0.00", "5"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			e, err := tt.order.Estimate()
@@ -74,6 +80,7 @@ func seconds(t *rapid.T, name string, most int64) decimal.Decimal {
 func drawOrder(t *rapid.T) billing.Order {
 	o := billing.Order{
 		Counted:   rapid.IntRange(0, 5).Draw(t, "counted"),
+		Whole:     rapid.Bool().Draw(t, "whole"),
 		Output:    seconds(t, "output", 15),
 		PerSecond: decimal.New(rapid.Int64Range(0, 2_000_000).Draw(t, "price"), -6),
 	}
@@ -91,7 +98,12 @@ func TestProperties(t *testing.T) {
 		require.NoError(t, err)
 
 		require.False(t, e.Cost.High.LessThan(e.Cost.Low), "the interval is upright")
-		require.False(t, e.Input.High.GreaterThan(dec("5")), "never more than five seconds of input are billed")
+		whole := decimal.Zero
+		for _, c := range o.Clips {
+			whole = whole.Add(c.High)
+		}
+		require.False(t, !o.Whole && e.Input.High.GreaterThan(dec("5")), "never more than five seconds of input are billed where they are cut")
+		require.False(t, o.Whole && !e.Input.High.Equal(whole), "clips that nothing cuts are billed whole")
 		require.False(t, e.Total.Low.LessThan(o.Output), "the new clip is always billed whole")
 		require.True(t, e.Cost.High.Equal(e.Total.High.Mul(o.PerSecond)), "cost is seconds times price, unrounded")
 

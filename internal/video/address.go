@@ -26,7 +26,7 @@ func (r *Report) checkAddress(field, address, medium string, seen *Medium) strin
 	}
 	schemes := r.schemes(medium)
 	allowed := "an address that begins with " + strings.Join(schemes, ", ")
-	if slices.Contains(schemes, "oss://") && !r.noFiles {
+	if r.uploads(medium) && !r.noFiles {
 		allowed += "; or the path of a file on this computer"
 	}
 	scheme := schemeOf(address)
@@ -114,6 +114,14 @@ func (r *Report) schemes(medium string) []string {
 		}
 	}
 	return out
+}
+
+// uploads reports whether the model takes uploaded files of the medium; of pictures or clips when it is not told yet.
+func (r *Report) uploads(medium string) bool {
+	if medium == "" {
+		return r.Model.Media["image"].Uploads || r.Model.Media["video"].Uploads
+	}
+	return r.Model.Media[medium].Uploads
 }
 
 // checkData checks a data: URI, in which only pictures may be sent, and returns the file ending of its type.

@@ -2,8 +2,10 @@ package video
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,8 +17,8 @@ import (
 //go:embed catalogue.json
 var builtIn []byte
 
-// Catalogue is the one table of models, limits, regions and prices. Everything that checks, prices or describes a request
-// reads it; nothing repeats it.
+// Catalogue is the one table of models, limits, regions and prices: of one provider, whose words the tools then speak of alone.
+// Everything that checks, prices or describes a request reads it; nothing repeats it. [Catalogue.For] gives another provider's.
 type Catalogue struct {
 	Date         string            `json:"date"` // when it was put together, YYYY-MM-DD
 	DefaultModel string            `json:"default_model"`
@@ -25,6 +27,8 @@ type Catalogue struct {
 	Models       []*Model          `json:"-"`
 	Prices       []Price           `json:"prices"`
 	OtherMedia   []string          `json:"other_media"` // file endings of media that no model takes
+
+	whole *Catalogue // that of all providers
 }
 
 // Source is where a price was read.
@@ -33,14 +37,18 @@ type Source struct {
 	URL   string `json:"url"`
 }
 
-// Region is a Model Studio region. Key, address and model must be of the same one.
+// Region is a Model Studio region, or the one place that another provider sells at. Key, address and model must be of the same one.
 type Region struct {
 	Name        string `json:"name"`
+	Provider    string `json:"provider,omitempty"` // absent in a file for [DefaultProvider]
 	Currency    string `json:"currency"`
 	PricesOf    string `json:"prices_of,omitempty"`    // the region whose rows apply, when not its own
 	PriceSource string `json:"price_source,omitempty"` // replaces those rows' source
 	Local       bool   `json:"local,omitempty"`        // it runs on this machine, and reaches what this machine reaches
 	Uploads     bool   `json:"uploads,omitempty"`      // temporary uploads are documented there
+	PerUSD      int    `json:"per_usd,omitempty"`      // how much of Currency is about one US dollar, as the provider says; 0 for money
+
+	open bool // it came without a price list: every model is sold there, whether or not a rate is known
 }
 
 // Price is the price of one second of input or output video.
@@ -55,12 +63,27 @@ type Price struct {
 	Currency   string          `json:"-"`
 }
 
-// BuiltIn returns the catalogue that is compiled in.
+// DefaultProvider is whose a model or region is that names no provider.
+const DefaultProvider = "dashscope"
+
+// BuiltIn returns the catalogue that is compiled in, [DefaultProvider]'s part of it.
 func BuiltIn() (*Catalogue, error) { return ParseCatalogue(builtIn) }
 
-// ParseCatalogue reads a catalogue in the form of catalogue.json. A model entry with "like" takes every field that it does
-// not set itself from the model named there. Unknown fields, doubled names and dangling names are errors.
+// ParseCatalogue reads a catalogue in the form of catalogue.json, and returns the part of [DefaultProvider], or of the first provider
+// where that one is not in it. A model entry with "like" takes every field that it does not set itself from the model named there: an
+// earlier one of its provider, or else of DefaultProvider. Unknown fields, doubled names and dangling names are errors.
 func ParseCatalogue(data []byte) (*Catalogue, error) {
+	whole, err := parse(data)
+	if err == nil {
+		err = whole.verify()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return whole.usual(), nil
+}
+
+func parse(data []byte) (*Catalogue, error) {
 	var file struct {
 		Catalogue
 		Models []map[string]json.RawMessage `json:"models"`
@@ -71,30 +94,93 @@ func ParseCatalogue(data []byte) (*Catalogue, error) {
 		return nil, fmt.Errorf("read catalogue: %w", err)
 	}
 	c := &file.Catalogue
-	raw := map[string]map[string]json.RawMessage{}
+	c.whole = c
+	known := map[modelKey]map[string]json.RawMessage{}
 	for _, entry := range file.Models {
-		m, merged, err := parseModel(entry, raw)
+		m, merged, err := parseModel(entry, known)
 		if err != nil {
 			return nil, fmt.Errorf("read catalogue: %w", err)
 		}
-		raw[m.Name] = merged
+		known[modelKey{m.Provider, m.Name}] = merged
 		c.Models = append(c.Models, m)
 	}
-	return c, c.verify()
+	for i := range c.Regions {
+		r := &c.Regions[i]
+		r.Provider = cmp.Or(r.Provider, DefaultProvider)
+		r.open = !slices.ContainsFunc(c.Prices, func(p Price) bool { return p.Region == cmp.Or(r.PricesOf, r.Name) })
+	}
+	return c, nil
 }
 
-func parseModel(entry map[string]json.RawMessage, known map[string]map[string]json.RawMessage) (*Model, map[string]json.RawMessage, error) {
-	var like string
-	if base, ok := entry["like"]; ok {
-		if err := json.Unmarshal(base, &like); err != nil {
-			return nil, nil, fmt.Errorf("model: like: %w", err)
+// usual is the part of the whole that is meant where no provider is named.
+func (c *Catalogue) usual() *Catalogue {
+	if usual := c.For(DefaultProvider); usual != nil {
+		return usual
+	}
+	return c.For(c.Providers()[0]) // verified: there is a model
+}
+
+// For returns the part of one provider, nil where the catalogue has no model of it. An empty name is [DefaultProvider]'s.
+func (c *Catalogue) For(provider string) *Catalogue {
+	provider = cmp.Or(provider, DefaultProvider)
+	part := *c.whole
+	part.Models, part.Regions, part.Prices = nil, nil, nil
+	for _, m := range c.whole.Models {
+		if m.Provider == provider {
+			part.Models = append(part.Models, m)
 		}
-		if known[like] == nil {
-			return nil, nil, fmt.Errorf("model: like %q names no earlier model", like)
+	}
+	if len(part.Models) == 0 {
+		return nil
+	}
+	for _, r := range c.whole.Regions {
+		if r.Provider == provider {
+			part.Regions = append(part.Regions, r)
 		}
-		merged := maps.Clone(known[like])
-		maps.Copy(merged, entry)
-		entry = merged
+	}
+	for _, p := range c.whole.Prices {
+		if part.Region(p.Region) != nil {
+			part.Prices = append(part.Prices, p)
+		}
+	}
+	return &part
+}
+
+// Providers lists whose models there are, in the catalogue's order.
+func (c *Catalogue) Providers() []string {
+	var names []string
+	for _, m := range c.whole.Models {
+		if !slices.Contains(names, m.Provider) {
+			names = append(names, m.Provider)
+		}
+	}
+	return names
+}
+
+// modelKey names a model: two providers may sell one of the same name.
+type modelKey struct{ provider, name string }
+
+// parseModel reads an entry, and returns it with all that it takes from the model that it is like.
+func parseModel(entry map[string]json.RawMessage, known map[modelKey]map[string]json.RawMessage) (*Model, map[string]json.RawMessage, error) {
+	var names struct{ Provider, Like string }
+	for field, into := range map[string]*string{"provider": &names.Provider, "like": &names.Like} {
+		if text, ok := entry[field]; ok {
+			if err := json.Unmarshal(text, into); err != nil {
+				return nil, nil, fmt.Errorf("model: %s: %w", field, err)
+			}
+		}
+	}
+	names.Provider = cmp.Or(names.Provider, DefaultProvider)
+	priced := "" // whose price it has where it has none of its own: another provider's price is none
+	if names.Like != "" {
+		base, own := known[modelKey{names.Provider, names.Like}]
+		if priced = names.Like; !own {
+			base, priced = known[modelKey{DefaultProvider, names.Like}], ""
+		}
+		if base == nil {
+			return nil, nil, fmt.Errorf("model: like %q names no earlier model", names.Like)
+		}
+		entry = inherited(base, entry)
 	}
 	text, err := json.Marshal(entry)
 	if err != nil {
@@ -106,11 +192,48 @@ func parseModel(entry map[string]json.RawMessage, known map[string]map[string]js
 	if err := dec.Decode(m); err != nil {
 		return nil, nil, fmt.Errorf("model %s: %w", entry["name"], err)
 	}
+	m.Provider, m.UpstreamName, m.pricedLike = names.Provider, cmp.Or(m.UpstreamName, m.Name), priced
+	for name, limits := range m.Media {
+		limits.Uploads = limits.Uploads || slices.Contains(limits.Schemes, "oss")
+		m.Media[name] = limits
+	}
 	return m, entry, nil
 }
 
-// verify makes sure that every name in the catalogue leads somewhere, so that no lookup fails while somebody pays.
+// inherited lays an entry over that of the model that it is like. What a model is called upstream, and by whom it is sold, is its own.
+func inherited(base, entry map[string]json.RawMessage) map[string]json.RawMessage {
+	merged := maps.Clone(base)
+	delete(merged, "provider")
+	delete(merged, "upstream_name")
+	maps.Copy(merged, entry)
+	return merged
+}
+
+// verify makes sure that every name in the whole catalogue leads somewhere, so that no lookup fails while somebody pays.
 func (c *Catalogue) verify() error {
+	for i, r := range c.Regions {
+		if slices.ContainsFunc(c.Regions[:i], func(o Region) bool { return o.Name == r.Name }) {
+			return fmt.Errorf("catalogue: region %q is doubled", r.Name)
+		}
+	}
+	for _, p := range c.Prices {
+		if c.Region(p.Region) == nil {
+			return fmt.Errorf("catalogue: price of %s %s in %s: there is no such region", p.Model, p.Resolution, p.Region)
+		}
+	}
+	if len(c.Models) == 0 {
+		return errors.New("catalogue: there are no models")
+	}
+	for _, provider := range c.Providers() {
+		if err := c.For(provider).verifyPart(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// verifyPart is [Catalogue.verify] for the part of one provider.
+func (c *Catalogue) verifyPart() error {
 	seen := map[string]bool{}
 	for _, m := range c.Models {
 		if m.Name == "" || seen[m.Name] {
@@ -130,20 +253,30 @@ func (c *Catalogue) verify() error {
 		}
 	}
 	for i, p := range c.Prices {
-		if slices.ContainsFunc(c.Prices[:i], func(o Price) bool {
-			return o.Region == p.Region && o.Model == p.Model && o.Resolution == p.Resolution && (sameAudio(o.Audio, p.Audio) || sameAudio(p.Audio, o.Audio))
-		}) {
-			return fmt.Errorf("catalogue: price of %s %s in %s: it is given twice", p.Model, p.Resolution, p.Region)
-		}
-		m := c.Model(p.Model)
-		if m == nil || c.Region(p.Region) == nil || m.Sizes[p.Resolution] == nil || !p.PerSecond.IsPositive() {
-			return fmt.Errorf("catalogue: price of %s %s in %s: unknown name or no positive price", p.Model, p.Resolution, p.Region)
-		}
-		if _, ok := c.Sources[p.Source]; !ok || p.AsOf == "" {
-			return fmt.Errorf("catalogue: price of %s %s in %s: no source or no date", p.Model, p.Resolution, p.Region)
+		if err := c.verifyPrice(p, c.Prices[:i]); err != nil {
+			return fmt.Errorf("catalogue: price of %s %s in %s: %w", p.Model, p.Resolution, p.Region, err)
 		}
 	}
 	return nil
+}
+
+func (c *Catalogue) verifyPrice(p Price, earlier []Price) error {
+	m := c.Model(p.Model)
+	_, sourced := c.Sources[p.Source]
+	switch {
+	case slices.ContainsFunc(earlier, func(o Price) bool { return o.covers(p) || p.covers(o) }):
+		return errors.New("it is given twice")
+	case m == nil || m.Sizes[p.Resolution] == nil || !p.PerSecond.IsPositive():
+		return errors.New("unknown name or no positive price")
+	case !sourced || p.AsOf == "" && p.Source != operators:
+		return errors.New("no source or no date")
+	}
+	return nil
+}
+
+// covers reports whether a row tells the price that another one tells, and perhaps more.
+func (p Price) covers(other Price) bool {
+	return p.Region == other.Region && p.Model == other.Model && p.Resolution == other.Resolution && sameAudio(p.Audio, other.Audio)
 }
 
 // Model returns the named model, nil when there is none.
@@ -191,20 +324,17 @@ func (c *Catalogue) RegionNames() []string {
 	return names
 }
 
-// Price finds the price of one second, nil when the model is not sold in that region at that resolution. A model without
-// any row of its own, in any region, costs what the model it is like costs.
+// Price finds the price of one second, nil when the model is not sold in that region at that resolution, or no rate is known there.
+// A model without any row of its own, in any region, costs what the model of the same provider costs that it is like.
 func (c *Catalogue) Price(region string, m *Model, resolution string, audio *bool) *Price {
 	r := c.Region(region)
 	if r == nil {
 		return nil
 	}
-	rows := r.Name
-	if r.PricesOf != "" {
-		rows = r.PricesOf
-	}
+	rows := cmp.Or(r.PricesOf, r.Name)
 	name := m.Name
 	if !slices.ContainsFunc(c.Prices, func(p Price) bool { return p.Model == name }) {
-		name = m.Like
+		name = m.pricedLike
 	}
 	for _, p := range c.Prices {
 		if p.Region == rows && p.Model == name && p.Resolution == resolution && sameAudio(p.Audio, audio) {
@@ -220,11 +350,22 @@ func (c *Catalogue) Price(region string, m *Model, resolution string, audio *boo
 
 func sameAudio(row, asked *bool) bool { return row == nil || (asked != nil && *row == *asked) }
 
-// ModelsIn lists the models that are sold in a region.
+// open reports whether a region came without a price list: every model is sold there.
+func (c *Catalogue) open(region string) bool {
+	r := c.Region(region)
+	return r != nil && r.open
+}
+
+// sells reports whether a model is sold in a region, whatever else is wrong with what is asked of it.
+func (c *Catalogue) sells(region string, m *Model) bool {
+	return c.open(region) || c.Price(region, m, m.ResolutionDefault, m.AudioDefault) != nil
+}
+
+// ModelsIn lists the models that are sold in a region: all where it has no price list.
 func (c *Catalogue) ModelsIn(region string) []string {
 	var names []string
 	for _, m := range c.Models {
-		if c.Price(region, m, m.ResolutionDefault, m.AudioDefault) != nil {
+		if c.sells(region, m) {
 			names = append(names, m.Name)
 		}
 	}
@@ -234,7 +375,7 @@ func (c *Catalogue) ModelsIn(region string) []string {
 // uploaders lists the models of a region to which files can be uploaded.
 func (c *Catalogue) uploaders(region string) []string {
 	return slices.DeleteFunc(c.ModelsIn(region), func(name string) bool {
-		return !slices.Contains(c.Model(name).Media["video"].Schemes, "oss")
+		return !c.Model(name).Media["video"].Uploads
 	})
 }
 
@@ -253,7 +394,7 @@ func (c *Catalogue) uploadRegions() []string {
 func (c *Catalogue) regionsOf(m *Model) []string {
 	var names []string
 	for _, r := range c.Regions {
-		if !r.Local && c.Price(r.Name, m, m.ResolutionDefault, m.AudioDefault) != nil {
+		if !r.Local && c.sells(r.Name, m) {
 			names = append(names, r.Name)
 		}
 	}

@@ -92,7 +92,7 @@ func TestBrokenCataloguesAreRefused(t *testing.T) {
 		"an unknown field":             {`"date"`, `"dat"`, "dat"},
 		"an unknown field in a model":  {`"prompt_characters": 5000`, `"prompt_chars": 5000`, "prompt_chars"},
 		"like nothing":                 {`"like": "wan2.7-r2v"`, `"like": "wan8"`, `"wan8" names no earlier model`},
-		"a doubled model":              {`"name": "wan2.6-r2v-flash"`, `"name": "wan2.6-r2v"`, "doubled"},
+		"a doubled model":              {`"name": "wan2.7-r2v-2026-06-12"`, `"name": "wan2.7-r2v"`, "doubled"},
 		"no such default model":        {`"default_model": "wan2.7-r2v"`, `"default_model": "wan8"`, "wan8"},
 		"a price for nobody":           {`"region": "beijing", "model": "wan2.7-r2v"`, `"region": "mars", "model": "wan2.7-r2v"`, "in mars"},
 		"a price given twice":          {`"resolution": "1080P", "per_second": "1", "as_of": "2026-04", "source": "price-list"},`, `"resolution": "720P", "per_second": "1", "as_of": "2026-04", "source": "price-list"},`, "given twice"},

@@ -14,7 +14,8 @@ import (
 type Report struct {
 	Request  Request
 	Model    *Model   // the nearest one when the model is unknown
-	Price    *Price   // nil when the model is not sold in the region or the resolution is unknown
+	Price    *Price   // nil when the model is not sold in the region, the resolution is unknown, or no rate is known
+	NoRate   bool     // nothing is wrong with what decides the price, but nobody has told what a second costs in that region
 	Aliases  []string // what the prompt must call each reference, in their order; empty for a first frame
 	Inline   []bool   // local files that go inside the request instead of being uploaded
 	Untold   []bool   // references that the service may take for videos, although called images: nothing that is sent says so
@@ -146,14 +147,15 @@ func (r *Report) fillDefaults() {
 // checkLacks refuses fields that the model has not got: dropping one would sell something else than what was asked for.
 func (r *Report) checkLacks() {
 	req := r.Request
-	given := map[string]bool{
-		"shot_type":     req.ShotType != "",
-		"audio":         req.Audio != nil,
-		"prompt_extend": req.PromptExtend != nil,
-	}
-	for _, field := range []string{"shot_type", "audio", "prompt_extend"} {
-		if instead, lacks := r.Model.Lacks[field]; lacks && given[field] {
-			r.problem(field, "leave it out; "+instead, "%s has no %s", r.Model.Name, field)
+	for _, f := range []struct {
+		name  string
+		given bool
+	}{
+		{"shot_type", req.ShotType != ""}, {"audio", req.Audio != nil}, {"prompt_extend", req.PromptExtend != nil},
+		{"negative_prompt", req.NegativePrompt != ""}, {"seed", req.Seed != nil}, {"watermark", req.Watermark != nil},
+	} {
+		if instead, lacks := r.Model.Lacks[f.name]; lacks && f.given {
+			r.problem(f.name, "leave it out; "+instead, "%s has no %s", r.Model.Name, f.name)
 		}
 	}
 }
@@ -164,7 +166,9 @@ func (r *Report) checkPrompt() {
 		r.problem("prompt", fmt.Sprintf("1 to %d characters", m.PromptCharacters), "it is missing or blank")
 	}
 	r.checkText("prompt", r.Request.Prompt, m.PromptCharacters)
-	r.checkText("negative_prompt", r.Request.NegativePrompt, m.NegativePromptCharacters)
+	if !m.lacks("negative_prompt") {
+		r.checkText("negative_prompt", r.Request.NegativePrompt, m.NegativePromptCharacters)
+	}
 }
 
 // checkText refuses what the service would cut without a word: a text that is too long, and characters that are no text.
@@ -195,7 +199,7 @@ func (r *Report) checkParameters() {
 	if req.ShotType != "" && len(m.ShotTypes) > 0 && !slices.Contains(m.ShotTypes, req.ShotType) {
 		r.problem("shot_type", strings.Join(m.ShotTypes, ", "), "%q is unknown", shorten(req.ShotType))
 	}
-	if req.Seed != nil && (*req.Seed < m.Seed.Min || *req.Seed > m.Seed.Max) {
+	if req.Seed != nil && !m.lacks("seed") && (*req.Seed < m.Seed.Min || *req.Seed > m.Seed.Max) {
 		r.problem("seed", fmt.Sprintf("%d to %d", m.Seed.Min, m.Seed.Max), "%d is out of range", *req.Seed)
 	}
 	withVideo := r.count(Video) > 0
@@ -210,6 +214,9 @@ func (r *Report) checkParameters() {
 		r.problem("duration", fmt.Sprintf("%d to %d seconds", m.Duration.Min, longest),
 			"%s does not make %d seconds%s", m.Name, req.Duration, when)
 	}
+	if withVideo && m.TruncationCounts == CountNone {
+		r.warn("references: no limit to the billed seconds of a reference video is documented for %s here, so each is counted whole: the bill may be lower", m.Name)
+	}
 	if r.ratioGiven && r.count(FirstFrame) > 0 && m.References.FirstFrames > 0 {
 		r.warn("ratio %s is ignored by %s because a first frame is given: the clip takes about the frame's own ratio", req.Ratio, m.Name)
 	}
@@ -221,8 +228,8 @@ func (c *Catalogue) checkRegion(r *Report, region string) {
 	if !r.unpriced {
 		r.Price = c.Price(region, m, req.Resolution, req.Audio)
 	}
-	sold := c.Price(region, m, m.ResolutionDefault, m.AudioDefault) != nil // whatever is wrong with the resolution that is asked for
-	if r.Price == nil && !r.unpriced && !sold && len(c.regionsOf(m)) > 0 && !slices.Contains(c.regionsOf(m), region) {
+	r.NoRate = r.Price == nil && !r.unpriced && c.open(region) && m.Sizes[req.Resolution] != nil
+	if r.Price == nil && !r.unpriced && !c.sells(region, m) && len(c.regionsOf(m)) > 0 && !slices.Contains(c.regionsOf(m), region) {
 		r.problem("model", fmt.Sprintf("in %s: %s", region, strings.Join(c.ModelsIn(region), ", ")),
 			"%s is not sold in %s, only in %s", m.Name, region, strings.Join(c.regionsOf(m), ", "))
 	}

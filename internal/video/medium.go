@@ -159,7 +159,7 @@ const smallPicture = 4 << 20
 // checkLocal holds a file on this machine against the ways in which the model takes one.
 func (r *Report) checkLocal(field, address, medium string, seen *Medium) {
 	schemes := r.schemes(medium)
-	uploads, inline := slices.Contains(schemes, "oss://"), slices.Contains(schemes, "data:") && seen.Kind == "image"
+	uploads, inline := r.uploads(medium), slices.Contains(schemes, "data:") && seen.Kind == "image"
 	switch {
 	case !uploads && !inline:
 		allowed := "an address that begins with " + strings.Join(schemes, ", ")

@@ -9,6 +9,8 @@ import (
 // Model is one entry of the catalogue: a model's form and limits. Source of the limits: the page named in Page.
 type Model struct {
 	Name                     string                       `json:"name"`
+	Provider                 string                       `json:"provider,omitempty"`      // who sells it, absent in a file for [DefaultProvider]
+	UpstreamName             string                       `json:"upstream_name,omitempty"` // what its provider calls it, absent in a file where that is Name
 	Like                     string                       `json:"like,omitempty"`
 	Page                     string                       `json:"page"`
 	Wire                     Wire                         `json:"wire"`
@@ -30,6 +32,8 @@ type Model struct {
 	Lacks                    map[string]string            `json:"lacks"`                   // field: what to do instead
 	Media                    map[string]MediaLimits       `json:"media"`                   // by "image", "video", "voice"
 	Narrower                 []Narrower                   `json:"narrower,omitempty"`
+
+	pricedLike string // the model of the same provider whose price it has where it has none of its own
 }
 
 // Wire is the form in which a model takes its references.
@@ -53,10 +57,11 @@ const (
 // TruncationCounts is which references divide the five seconds of input that are billed at most.
 type TruncationCounts string
 
-// wan2.7 counts reference videos only, wan2.6 counts reference images as well.
+// wan2.7 counts reference videos only, wan2.6 counts reference images as well. Where no rule is documented, none is cut.
 const (
 	CountVideos     TruncationCounts = "videos"
 	CountReferences TruncationCounts = "references"
+	CountNone       TruncationCounts = "none"
 )
 
 // Range is an inclusive range; Max 0 means that nothing bounds it.
@@ -72,6 +77,8 @@ type ReferenceCounts struct {
 	Images      int `json:"images"`
 	Videos      int `json:"videos"`
 	FirstFrames int `json:"first_frames"`
+	// FramesApart is whether a first frame is documented not to count towards Max.
+	FramesApart bool `json:"frames_apart,omitempty"`
 }
 
 // DurationRange bounds the length of the new clip in whole seconds; MaxWithVideo holds when a reference is a clip.
@@ -85,7 +92,8 @@ type DurationRange struct {
 // MediaLimits bounds one kind of reference file.
 type MediaLimits struct {
 	Formats   []string `json:"formats"`    // file endings
-	Schemes   []string `json:"schemes"`    // forms of URL; where oss is among them, files can be uploaded
+	Schemes   []string `json:"schemes"`    // forms of URL
+	Uploads   bool     `json:"uploads"`    // files can be uploaded; always so where oss is among the schemes
 	NoAlpha   []string `json:"no_alpha"`   // formats that must have no transparency
 	MaxMB     int      `json:"max_mb"`     // 1,048,576 bytes each
 	SidePx    Range    `json:"side_px"`    // width and height, pixels
@@ -106,8 +114,8 @@ func (m *Model) verify() error {
 		return fmt.Errorf("wire %q is neither media nor reference_urls", m.Wire)
 	case m.Alias != AliasByKind && m.Alias != AliasCharacter:
 		return fmt.Errorf("alias %q is neither kind nor character", m.Alias)
-	case m.TruncationCounts != CountVideos && m.TruncationCounts != CountReferences:
-		return fmt.Errorf("truncation_counts %q is neither videos nor references", m.TruncationCounts)
+	case m.TruncationCounts != CountVideos && m.TruncationCounts != CountReferences && m.TruncationCounts != CountNone:
+		return fmt.Errorf("truncation_counts %q is neither videos, references nor none", m.TruncationCounts)
 	case !slices.Contains(m.Resolutions, m.ResolutionDefault) || !slices.Contains(m.Ratios, m.RatioDefault):
 		return errors.New("the default resolution or ratio is not among those listed")
 	case m.References.Max < 1 || m.Duration.Min < 1 || m.PromptCharacters < 1:
@@ -121,6 +129,12 @@ func (m *Model) verify() error {
 		}
 	}
 	return nil
+}
+
+// lacks reports whether the model has no such field, or takes no reference of that kind.
+func (m *Model) lacks(field string) bool {
+	_, lacks := m.Lacks[field]
+	return lacks
 }
 
 // Size is the exact output size as "width*height", empty for a pair the model does not make.

@@ -52,7 +52,7 @@ func (r *Report) checkReference(i int, ref *Reference) {
 	case ref.Kind == "":
 		r.untyped(field+".type", seen)
 	case ref.Kind != "" && !slices.Contains(Kinds(), ref.Kind):
-		r.problem(field+".type", "image, video or first_frame", "%q is unknown", shorten(string(ref.Kind)))
+		r.problem(field+".type", r.kinds(" or "), "%q is unknown", shorten(string(ref.Kind)))
 		ref.Kind = ""
 	case ref.Kind != "":
 		if readable {
@@ -67,7 +67,8 @@ func (r *Report) checkReference(i int, ref *Reference) {
 
 // untyped is the problem of a reference of which nothing tells what it is.
 func (r *Report) untyped(field string, seen *Medium) {
-	const allowed, wrong = "image, video or first_frame", "the url does not tell whether this is an image or a video"
+	const wrong = "the url does not tell whether this is an image or a video"
+	allowed := r.kinds(" or ")
 	if seen == nil || seen.Unseen == "" {
 		r.problem(field, allowed, wrong)
 		return
@@ -105,7 +106,10 @@ func (r *Report) findUntold() {
 func (r *Report) checkKind(field string, ref *Reference) {
 	m := r.Model
 	if instead, lacks := m.Lacks["first_frame"]; lacks && ref.Kind == FirstFrame {
-		r.problem(field+".type", "image, video; "+instead, "%s takes no first frame", m.Name)
+		r.problem(field+".type", r.kinds(", ")+"; "+instead, "%s takes no first frame", m.Name)
+	}
+	if instead, lacks := m.Lacks["image"]; lacks && ref.Kind == Image {
+		r.problem(field+".type", r.kinds(", ")+"; "+instead, "%s takes no images", m.Name)
 	}
 	if ref.VoiceURL != "" {
 		r.checkVoice(field+".voice_url", ref)
@@ -123,6 +127,20 @@ func (r *Report) checkKind(field string, ref *Reference) {
 		r.problem(field+".duration_seconds", fmt.Sprintf("videos of %d to %d seconds", limits.Seconds.Min, limits.Seconds.Max),
 			"%s takes no video of %s seconds", m.Name, shorten(ref.Seconds.String()))
 	}
+}
+
+// kinds lists the kinds of reference that the model takes, with a word before the last.
+func (r *Report) kinds(last string) string {
+	var names []string
+	for _, k := range Kinds() {
+		if !r.Model.lacks(string(k)) {
+			names = append(names, string(k))
+		}
+	}
+	if len(names) < 2 {
+		return strings.Join(names, "")
+	}
+	return strings.Join(names[:len(names)-1], ", ") + last + names[len(names)-1]
 }
 
 func (r *Report) checkVoice(field string, ref *Reference) {
@@ -199,20 +217,24 @@ func (r *Report) checkCounts() {
 		r.problem("references", r.countsAllowed(), "there are %d images and videos", images+videos)
 	case videos > counts.Videos:
 		r.problem("references", r.countsAllowed(), "there are %d videos", videos)
-	case images > counts.Images:
+	case images > counts.Images && !r.Model.lacks("image"): // else it is told of each
 		r.problem("references", r.countsAllowed(), "there are %d images", images)
 	}
 	if frames > counts.FirstFrames && counts.FirstFrames > 0 {
 		r.problem("references", r.countsAllowed(), "there are %d first frames", frames)
 	}
-	if frames == counts.FirstFrames && frames > 0 && images+videos == counts.Max {
+	if frames == counts.FirstFrames && frames > 0 && images+videos == counts.Max && !counts.FramesApart {
 		r.warn("references: the documents do not agree whether a first frame counts towards the %d; the service may refuse them all together", counts.Max)
 	}
 }
 
 func (r *Report) countsAllowed() string {
 	c := r.Model.References
-	s := fmt.Sprintf("%d to %d images and videos for %s", c.Min, c.Max, r.Model.Name)
+	taken := "images and videos"
+	if r.Model.lacks("image") {
+		taken = "videos"
+	}
+	s := fmt.Sprintf("%d to %d %s for %s", c.Min, c.Max, taken, r.Model.Name)
 	if c.Videos < c.Max {
 		s += fmt.Sprintf(", at most %d of them videos", c.Videos)
 	}
