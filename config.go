@@ -19,7 +19,6 @@ import (
 	"github.com/sethvargo/go-envconfig"
 	"github.com/shopspring/decimal"
 
-	"r2v-mcp/dashscope"
 	"r2v-mcp/internal/egress"
 	"r2v-mcp/internal/local"
 	"r2v-mcp/internal/video"
@@ -27,6 +26,7 @@ import (
 
 // Config is all that the environment decides, read once and checked.
 type Config struct {
+	Provider        string        `env:"R2V_PROVIDER, default=dashscope" desc:"who makes the clips: dashscope, or evolink, a relay to the same models"`
 	APIKey          string        `env:"DASHSCOPE_API_KEY" desc:"the Model Studio key; without it only estimates work"`
 	Region          string        `env:"DASHSCOPE_REGION, default=singapore" desc:"the key's region: singapore, virginia, beijing; simulator for the built-in one"`
 	BaseURL         string        `env:"DASHSCOPE_HTTP_BASE_URL" desc:"full base ending in /api/v1, for workspace hosts and gateways" shown:"by region"`
@@ -45,6 +45,7 @@ type Config struct {
 	PricesFile      string        `env:"R2V_PRICES_FILE" desc:"a catalogue of models and prices to use instead" shown:"built in"`
 	LogLevel        string        `env:"R2V_LOG_LEVEL, default=info" desc:"debug, info, warn or error; logs go to stderr"`
 
+	EvoLinkConfig
 	HTTPConfig
 	SaveConfig
 
@@ -81,6 +82,11 @@ func (p *program) config(ctx context.Context) (*Config, *video.Catalogue, error)
 		return nil, nil, err
 	}
 	cfg.fill(env)
+	if part := catalogue.For(cfg.Provider); part != nil {
+		catalogue = part
+	} else if slices.Contains(providers(), cfg.Provider) {
+		return nil, nil, fmt.Errorf("R2V_PRICES_FILE: %s has no model of %s", cfg.PricesFile, cfg.Provider)
+	}
 	return cfg, catalogue, cfg.verify(catalogue)
 }
 
@@ -103,20 +109,16 @@ func (c *Config) catalogue() (*video.Catalogue, error) {
 // fill works out the settings that depend on others. Where no folder for user data is known, SaveDir stays empty: a server
 // that only lists its tools needs none.
 func (c *Config) fill(env map[string]string) {
-	if at := dashscope.RegionOf(c.BaseURL); at != "" && env["DASHSCOPE_REGION"] == "" {
-		c.Region = at // the official SDKs know no region, only an address
-	}
-	if c.BaseURL == "" && c.Region == "simulator" {
-		c.BaseURL = "http://" + simulatorAddr + "/api/v1"
-	}
-	if c.BaseURL == "" {
-		c.BaseURL, _ = dashscope.BaseURL(c.Region)
+	if c.Provider == viaEvoLink {
+		c.fillEvoLink()
+	} else {
+		c.fillDashScope(env)
 	}
 	if c.home = env["HOME"]; runtime.GOOS == "windows" {
 		c.home = env["USERPROFILE"]
 	}
 	if c.DataDir == "" {
-		if c.DataDir = userDataDir(env); c.DataDir != "" && c.Region == "simulator" {
+		if c.DataDir = userDataDir(env); c.DataDir != "" && c.isSimulated() {
 			c.DataDir = filepath.Join(c.DataDir, simulatedDir) // its clips cost nothing, and no budget
 		}
 	}
@@ -141,15 +143,6 @@ func (c *Config) ledgerName() string {
 	return c.ledgerPath()
 }
 
-// upstream names the service that this process buys from.
-func (c *Config) upstream() string {
-	u, err := url.Parse(c.BaseURL)
-	if err != nil {
-		return c.BaseURL
-	}
-	return u.Host
-}
-
 // serviceHost is the host of the service without its port.
 func (c *Config) serviceHost() string {
 	u, err := url.Parse(c.BaseURL)
@@ -170,25 +163,7 @@ func (c *Config) verify(catalogue *video.Catalogue) error {
 	bad := func(name, format string, args ...any) {
 		errs = append(errs, fmt.Errorf(name+": "+format, args...))
 	}
-	if catalogue.Region(c.Region) == nil {
-		bad("DASHSCOPE_REGION", "%q is not one of %s", c.Region, strings.Join(catalogue.RegionNames(), ", "))
-	}
-	for name, value := range map[string]string{"DASHSCOPE_API_KEY": c.APIKey, "DASHSCOPE_WORKSPACE_ID": c.Workspace} {
-		if strings.ContainsAny(value, "${}") || strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' }) {
-			bad(name, "it holds blanks or other characters, or is a placeholder that was not replaced")
-		}
-	}
-	if _, err := dashscope.New(dashscope.Config{BaseURL: c.BaseURL, APIKey: "checked"}); c.BaseURL != "" && err != nil {
-		bad("DASHSCOPE_HTTP_BASE_URL", "%v", err)
-	} else if c.BaseURL != "" && !strings.HasSuffix(strings.TrimSuffix(c.BaseURL, "/"), "/api/v1") {
-		bad("DASHSCOPE_HTTP_BASE_URL", "%q does not end in /api/v1", c.BaseURL)
-	}
-	if at := dashscope.RegionOf(c.BaseURL); at != "" && at != c.Region {
-		bad("DASHSCOPE_REGION", "%s is not where DASHSCOPE_HTTP_BASE_URL leads, which is %s: prices would be wrong", c.Region, at)
-	}
-	if c.Region == "simulator" && len(c.egressAllow()) == len(c.EgressAllow) {
-		bad("DASHSCOPE_REGION", "simulator is on this machine, and %s is not", c.BaseURL)
-	}
+	c.verifyProvider(catalogue, bad)
 	c.verifyReach(bad)
 	c.verifyHTTP(bad)
 	c.verifySave(bad)

@@ -8,13 +8,10 @@ import (
 	"sync"
 	"time"
 
-	"r2v-mcp/dashscope"
 	"r2v-mcp/internal/egress"
 	"r2v-mcp/internal/ledger"
 	"r2v-mcp/internal/metrics"
 	"r2v-mcp/internal/preflight"
-	"r2v-mcp/internal/provider"
-	"r2v-mcp/internal/trace"
 	"r2v-mcp/internal/tracker"
 	"r2v-mcp/internal/upload"
 	"r2v-mcp/internal/video"
@@ -49,16 +46,10 @@ type life struct {
 // newLife makes what the settings name. What is counted is told to counted, if there is one.
 func newLife(cfg *Config, catalogue *video.Catalogue, logger *slog.Logger, counted *metrics.Metrics) (*life, error) {
 	t := &tracker.Tracker{
-		Provider: provider.WithoutKey{Of: provider.DashScopeWords()}, PollInterval: cfg.PollInterval, Patience: min(video.LongestCall, cfg.MaxWait), Logger: logger, Ledger: cfg.ledger(),
+		PollInterval: cfg.PollInterval, Patience: min(video.LongestCall, cfg.MaxWait), Logger: logger, Ledger: cfg.ledger(),
 	}
-	if cfg.APIKey != "" {
-		client, err := dashscope.New(dashscope.Config{
-			BaseURL: cfg.BaseURL, APIKey: cfg.APIKey, Region: cfg.Region, Workspace: cfg.Workspace, UserAgent: userAgent, AddHeader: trace.Add,
-		})
-		if err != nil {
-			return nil, err
-		}
-		t.Provider = provider.NewDashScope(client, catalogue)
+	if err := cfg.provide(t, catalogue); err != nil {
+		return nil, err
 	}
 	door, err := egress.NewClient(egress.Settings{Allow: cfg.egressAllow(), Proxy: cfg.EgressProxy, UserAgent: userAgent})
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -137,28 +136,13 @@ func unread(e *video.Error, again string) *video.Error {
 func (d *DashScope) fail(err error) *video.Error {
 	e, ok := errors.AsType[*dashscope.Error](err)
 	if !ok {
-		return &video.Error{Charged: video.ChargedUnknown, Failure: video.Failure{Code: "Unexpected", Message: err.Error(), Advice: adviceUnknown}}
+		return unexpected(err)
 	}
-	a := adviceFor(e.Code, e.Message)
-	out := &video.Error{Charged: video.NotCharged, Failure: video.Failure{
-		Code: e.Code, Message: e.Message, Advice: a.text, Retryable: a.retryable || e.Transient(), RequestID: e.RequestID,
-	}}
-	switch {
-	case e.Code != "":
-	case e.StatusCode != 0:
-		out.Code = fmt.Sprintf("HTTP %d %s", e.StatusCode, http.StatusText(e.StatusCode))
-	default:
-		out.Code = "NoAnswer"
-	}
-	if cause := e.Unwrap(); out.Message == "" && cause != nil {
-		out.Message = cause.Error()
-	}
-	switch {
-	case e.Fate() == dashscope.FateUnknown:
-		out.Charged, out.Advice, out.Retryable = video.ChargedUnknown, adviceUnknown, false
-	case e.Fate() == dashscope.FateNotSent:
-		out.Code, out.Advice = "NotSent", fmt.Sprintf("%s could not be reached: check the network, DASHSCOPE_REGION and DASHSCOPE_HTTP_BASE_URL, then call again.", e.Host)
-	case e.Unauthorized():
+	out := said{
+		code: e.Code, message: e.Message, requestID: e.RequestID, status: e.StatusCode, transient: e.Transient(), cause: e.Unwrap(),
+		unknown: e.Fate() == dashscope.FateUnknown, notSent: e.Fate() == dashscope.FateNotSent,
+	}.inOurWords(adviceFor(e.Code, e.Message), fmt.Sprintf("%s could not be reached: check the network, DASHSCOPE_REGION and DASHSCOPE_HTTP_BASE_URL, then call again.", e.Host))
+	if e.Unauthorized() && e.Fate() == dashscope.FateRefused {
 		out.Advice = fmt.Sprintf("%s (region %s) refused the key, and a key of another region is refused exactly like this: "+
 			"set DASHSCOPE_REGION to the key's own region, or DASHSCOPE_API_KEY to a key of %s.", e.Host, e.Region, e.Region)
 	}

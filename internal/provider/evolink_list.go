@@ -1,0 +1,109 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"r2v-mcp/evolink"
+	"r2v-mcp/internal/video"
+)
+
+// relayPageSize is what each page is asked to hold. No maximum is known, and EvoLink's own client asks for 20.
+const relayPageSize = 50
+
+// List reads a page of the account's tasks: see [Provider]. The relay lists all of them, the newest first, and takes no times: the span
+// ends with the page on which something older is.
+func (e *EvoLink) List(ctx context.Context, from, to time.Time, page int) (Page, error) {
+	if span := to.Sub(from); from.IsZero() || span < 0 || span > longestSpan || page < 1 {
+		return Page{}, unlisted("InvalidParameter", fmt.Sprintf("no list of page %d from %v to %v: pages count from 1, and the times are at most 24 h apart",
+			page, from.UTC(), to.UTC()))
+	}
+	list, err := e.client.ListTasks(ctx, evolink.ListTasksRequest{Page: page, PageSize: relayPageSize})
+	if known, ok := errors.AsType[*evolink.Error](err); ok && (known.StatusCode == http.StatusNotFound || known.StatusCode == http.StatusMethodNotAllowed) {
+		return Page{}, unlisted(NotSupported, "the relay has no list of tasks: it is in none of its documents")
+	}
+	if err != nil {
+		return Page{}, unread(e.fail(err), "ask again in a minute")
+	}
+	if list.Page > 0 && list.Page != page {
+		return Page{}, unlisted("WrongPage", fmt.Sprintf("asked for page %d of the list and got page %d", page, list.Page))
+	}
+	from, to = wholeSeconds(from, to)
+	out := Page{ServedAt: list.ServedAt, Last: relayLast(list, page)}
+	for _, t := range list.Tasks {
+		if !t.Created.IsZero() && t.Created.Before(from) {
+			out.Last = true
+			continue
+		}
+		if t.Created.After(to) || t.Type != "" && t.Type != "video" {
+			continue
+		}
+		out.Tasks = append(out.Tasks, Listed{ID: t.ID, Status: relayStatus(t.Status), Model: e.named(t.Model), SubmittedAt: t.Created})
+	}
+	return out, nil
+}
+
+// relayLast tells whether no page follows: where counts disagree, the one that promises more counts.
+func relayLast(list *evolink.TaskList, page int) bool {
+	size := list.PageSize
+	if size <= 0 {
+		size = max(len(list.Tasks), 1)
+	}
+	if list.Total > 0 {
+		return page*size >= list.Total && len(list.Tasks) <= list.Total
+	}
+	return len(list.Tasks) == 0
+}
+
+// named is what a model of the relay's is called here; one that is not in the catalogue keeps its name.
+func (e *EvoLink) named(upstream string) string {
+	for _, m := range e.catalogue.Models {
+		if m.UpstreamName == upstream {
+			return m.Name
+		}
+	}
+	return upstream
+}
+
+// relayUploadReserve is how much of a file's life at the relay is not counted on.
+const relayUploadReserve = time.Hour
+
+// Upload gives a file to the relay, for use with any of its models: see [Provider].
+// Source: https://docs.evolink.ai/en/api-manual/file-series/upload-stream.
+func (e *EvoLink) Upload(ctx context.Context, model string, f File) (Uploaded, error) {
+	if e.catalogue.Model(model) == nil {
+		return Uploaded{}, unsent("ModelUnknown", "the catalogue has no model "+model, "Use one of the models that the tools list.")
+	}
+	if f.Size <= 0 || f.Content == nil {
+		return Uploaded{}, unsent("EmptyFile", "the file is empty", "Give a file that has something in it.")
+	}
+	content := &loan{r: f.Content}
+	defer content.end()
+	sent := time.Now()
+	file, err := e.client.UploadStream(ctx, evolink.File{Name: objectName(f), ContentType: f.ContentType, Size: f.Size, Content: content})
+	if err != nil {
+		return Uploaded{}, e.unstored(err)
+	}
+	until := sent.Add(evolink.FileLifetime)
+	if !file.Expires.IsZero() && file.Expires.Before(until) {
+		until = file.Expires
+	}
+	return Uploaded{URL: file.URL, Expires: until.Add(-relayUploadReserve)}, nil
+}
+
+// unstored is the error of a file that the relay did not take: nothing was bought with it.
+func (e *EvoLink) unstored(err error) error {
+	out := e.fail(err)
+	known, ok := errors.AsType[*evolink.Error](err)
+	switch {
+	case out.Charged == video.ChargedUnknown:
+		out.Charged, out.Retryable, out.Advice = video.NotCharged, true, adviceUploadLost
+	case !ok || known.Unauthorized() || known.Fate() == evolink.FateNotSent || known.Transient():
+	default:
+		out.Retryable, out.Advice = false, adviceElsewhere+" The relay documents uploads of pictures; whether it takes this file is its own to say."
+	}
+	return out
+}
