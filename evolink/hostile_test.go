@@ -23,7 +23,7 @@ func saying(t *testing.T, status int, body string) *Client {
 		_, _ = io.WriteString(w, body)
 	}))
 	t.Cleanup(server.Close)
-	c, err := New(Config{BaseURL: server.URL, APIKey: hostileKey})
+	c, err := New(Config{BaseURL: server.URL, FilesURL: server.URL, APIKey: hostileKey})
 	require.NoError(t, err)
 	return c
 }
