@@ -47,7 +47,8 @@ func (l *Ledger) TakeLook(ctx context.Context, id string, apart time.Duration) (
 		return false, err
 	}
 	now := time.Now()
-	result, err := db.ExecContext(ctx, takeLook, l.Upstream, id, micros(now), micros(now.Add(-apart)), micros(now.Add(farAhead)))
+	// A time is kept in whole microseconds, and one that was cut would let the next look come too early.
+	result, err := db.ExecContext(ctx, takeLook, l.Upstream, id, micros(now)+1, micros(now.Add(-apart)), micros(now.Add(farAhead)))
 	if err != nil {
 		return false, l.explain(err)
 	}

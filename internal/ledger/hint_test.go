@@ -78,13 +78,13 @@ func hints() map[string]func(t *testing.T, l *ledger.Ledger) {
 			task := bought(t, l, order("a", "k"), "theirs")
 			take := func(l *ledger.Ledger) (bool, error) { return l.TakeLook(t.Context(), task.ID, apart) }
 			one(t, l, take)
-			for _, wait := range []time.Duration{0, apart - time.Millisecond} {
+			for _, wait := range []time.Duration{0, apart - time.Microsecond} {
 				pass(wait)
 				ok, err := take(l)
 				require.NoError(t, err)
 				require.False(t, ok)
 			}
-			pass(time.Millisecond)
+			pass(2 * time.Microsecond)
 			one(t, l, take)
 			pass(time.Minute)
 			_, err := seen(l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Failed}, time.Time{}))
