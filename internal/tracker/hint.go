@@ -152,7 +152,7 @@ func (t *Tracker) lookNow(ctx context.Context, task video.Task, providerTaskID s
 			return hintIgnored, err
 		}
 	}
-	if _, err = t.look(ctx, task, t.apart()); err != nil {
+	if looked, err := t.look(ctx, task, t.apart()); err != nil || !looked {
 		return hintIgnored, err
 	}
 	t.ring() // its clip may be there
