@@ -67,6 +67,7 @@ func (p *program) http(cmd *cobra.Command, _ []string) error {
 	if err := l.surface(cfg, catalogue, counted, base, &o); err != nil {
 		return err
 	}
+	l.takeHints(cfg, counted, &o)
 	if o.Page, err = l.page(cfg, catalogue, people); err != nil {
 		return err
 	}

@@ -21,6 +21,9 @@ func TestWhatIsAskedAllTheTimeUsesAnIndex(t *testing.T) {
 		"in doubt": inDoubt,
 		"due":      "SELECT min(due_at) FROM r2v_task WHERE " + doable,
 		"budget":   reserved,
+		"by hint":  byHint,
+		"taken":    taken,
+		"a look":   takeLook,
 
 		"count of open": countOpen,
 		"budget of one": reservedBy,
@@ -42,6 +45,9 @@ func TestWhatIsAskedAllTheTimeUsesAnIndex(t *testing.T) {
 			continue
 		}
 		require.NotContains(t, strings.Join(plan, "; "), "SCAN r2v_task", name)
+		if name == "by hint" {
+			require.Contains(t, strings.Join(plan, "; "), "USING INDEX r2v_task_hint (hint=?)")
+		}
 		if strings.HasPrefix(name, "list") {
 			require.NotContains(t, strings.Join(plan, "; "), "TEMP B-TREE", name)
 		}

@@ -67,7 +67,8 @@ func TestPrometheusReadsEverything(t *testing.T) {
 		"r2v_upstream_calls_total": dto.MetricType_COUNTER, "r2v_upstream_call_duration_seconds": dto.MetricType_HISTOGRAM,
 		"r2v_tasks": dto.MetricType_GAUGE, "r2v_task_seconds": dto.MetricType_HISTOGRAM, "r2v_billed_total": dto.MetricType_COUNTER,
 		"r2v_estimated_total": dto.MetricType_COUNTER, "r2v_saves_total": dto.MetricType_COUNTER, "r2v_scrape_errors_total": dto.MetricType_COUNTER,
-		"go_goroutines": dto.MetricType_GAUGE, "go_memstats_heap_alloc_bytes": dto.MetricType_GAUGE, "process_start_time_seconds": dto.MetricType_GAUGE,
+		"r2v_hints_total": dto.MetricType_COUNTER,
+		"go_goroutines":   dto.MetricType_GAUGE, "go_memstats_heap_alloc_bytes": dto.MetricType_GAUGE, "process_start_time_seconds": dto.MetricType_GAUGE,
 	} {
 		require.NotNil(t, got[name], name)
 		require.Equal(t, kind, got[name].GetType(), name)
@@ -95,11 +96,23 @@ func everything(t *testing.T) *metrics.Metrics {
 	})
 	bill := decimal.RequireFromString("0.5")
 	m.Ended(video.Task{Snapshot: video.Snapshot{Status: video.Succeeded}, Billed: &bill, Estimate: &video.Cost{Currency: "USD"}})
+	m.Hint("looked")
 	_, err := m.Saves(saver{}).Save(t.Context(), "a", "u")
 	require.NoError(t, err)
 	_, err = m.Provider(&fake{}).Look(t.Context(), "a")
 	require.NoError(t, err)
 	return m
+}
+
+func TestHintsAreCounted(t *testing.T) {
+	m := metrics.New("dev")
+	for _, outcome := range []string{"looked", "ignored", "looked", "found", "refused"} {
+		m.Hint(outcome)
+	}
+	got := scrape(t, m)
+	for outcome, want := range map[string]float64{"looked": 2, "ignored": 1, "found": 1, "refused": 1} {
+		require.Equal(t, want, got.counter("r2v_hints_total", "outcome="+outcome), outcome)
+	}
 }
 
 func TestCallsAreCountedAndTimed(t *testing.T) {

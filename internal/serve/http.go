@@ -48,6 +48,11 @@ type Options struct {
 	MaxBody   int64                           // bytes of a message, 0: 32 MB
 	MostOpen  int                             // connections at a time, others wait; 0: half of the files that the process may open, 12,000 at most
 	Logger    *slog.Logger
+
+	// Callback takes a callback of the provider's: what its path ends in, below /callbacks/, and the id that its body tells, empty where it
+	// tells none. Either may be anything. It returns at once, false where it has no room. Nil: there is no such path.
+	Callback        func(hint, id string) bool
+	CallbackRefused func() // a callback came too fast; nil: nobody wants to know
 }
 
 // Handler serves the tools over HTTP: /mcp, /sse with /message, /healthz, /readyz, and what the options add. It has no end;

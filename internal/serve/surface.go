@@ -87,6 +87,9 @@ func (s *surface) table() map[string]route {
 			routes[path] = route{append(get, http.MethodOptions), s.WellKnown, true}
 		}
 	}
+	if s.Callback != nil {
+		routes[callbacks] = route{methods: post, Handler: newCallbackDoor(s.Options)}
+	}
 	if s.Page != nil {
 		for _, path := range []string{"/", "/page.css", "/page.js", clips} {
 			routes[path] = route{methods: get, Handler: s.Page}
@@ -96,18 +99,20 @@ func (s *surface) table() map[string]route {
 	return routes
 }
 
-// clips is the folder of the clips' paths; nothing else has paths below it.
+// clips is the folder of the clips' paths. Nothing else but callbacks has paths below it.
 const clips = "/clips/"
 
 // find tells the route of a path. Paths are compared as they were sent: nothing is cleaned, decoded or redirected, so no
 // other spelling reaches what stands behind a path.
 func (s *surface) find(r *http.Request) (route, bool) {
 	path := r.URL.Path
-	if r.URL.RawPath != "" || path == clips {
+	if r.URL.RawPath != "" || path == clips || path == callbacks {
 		return route{}, false
 	}
-	if name, ok := strings.CutPrefix(path, clips); ok && !strings.ContainsFunc(name, notOfName) && !strings.Contains(name, "..") {
-		path = clips
+	for _, folder := range []string{clips, callbacks} {
+		if name, ok := strings.CutPrefix(path, folder); ok && !strings.ContainsFunc(name, notOfName) && !strings.Contains(name, "..") {
+			path = folder
+		}
 	}
 	found, ok := s.routes[path]
 	return found, ok

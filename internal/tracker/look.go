@@ -7,14 +7,23 @@ import (
 	"r2v-mcp/internal/video"
 )
 
-// look asks the provider how a task stands, and records it.
-func (t *Tracker) look(ctx context.Context, task video.Task) error {
-	s, err := t.ask(ctx, task.ProviderTaskID)
+// look asks the provider how a task stands, and records it. It reports false, and asks nothing, when any process has looked less than
+// apart ago; 0 asks in any case.
+func (t *Tracker) look(ctx context.Context, task video.Task, apart time.Duration) (looked bool, err error) {
+	if err := t.turn(ctx, "query"); err != nil {
+		return false, err
+	}
+	if apart > 0 { // after the turn, which may have taken long
+		if mine, err := t.Ledger.TakeLook(ctx, task.ID, apart); err != nil || !mine {
+			return false, err
+		}
+	}
+	s, err := t.Provider.Look(ctx, task.ProviderTaskID)
 	if err != nil {
-		return err
+		return false, err
 	}
 	_, err = t.heard(ctx, task, s)
-	return err
+	return err == nil, err
 }
 
 // heard records what the provider has said of a task. A task that it does not know has been forgotten, which takes 24 hours; before

@@ -249,7 +249,8 @@ func (r *round) adopt(ctx context.Context, task video.Task, providerTaskID strin
 		return err
 	}
 	r.open = append(r.open, now)
-	return r.look(ctx, now)
+	_, err = r.look(ctx, now, r.ReadInterval)
+	return err
 }
 
 // keepUnclaimed follows and saves the clips that one of several purchases must have made, when nobody can tell which: it is paid

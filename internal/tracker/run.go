@@ -56,6 +56,11 @@ func (t *Tracker) bell() chan struct{} {
 func (t *Tracker) hurry(ctx context.Context, by time.Time) {
 	// What is not hurried comes in its own time.
 	_ = t.Ledger.Hurry(ctx, sweep, by)
+	t.ring()
+}
+
+// ring lets this process look at once what is due.
+func (t *Tracker) ring() {
 	select {
 	case t.bell() <- struct{}{}:
 	default: // it rings already
@@ -144,7 +149,7 @@ func (t *Tracker) sweep(ctx context.Context) (time.Time, error) {
 	if until := t.asideUntil(); until.After(now) {
 		return until, nil
 	}
-	r := &round{Tracker: t, now: now, listed: map[string]provided{}}
+	r := &round{Tracker: t, now: now, listed: map[string]provided{}, skipped: map[string]bool{}}
 	if err := r.read(ctx); err != nil || r.empty() {
 		return time.Time{}, err
 	}

@@ -37,6 +37,8 @@ type round struct {
 	skew   time.Duration // the service's clock less ours
 	timed  bool          // the service told its time
 	kept   time.Time     // when the duty was last kept
+
+	skipped map[string]bool // tasks that were looked at too short a while ago, by id
 }
 
 func (r *round) read(ctx context.Context) (err error) {
@@ -89,14 +91,15 @@ func (r *round) readEach(ctx context.Context, tasks []video.Task) error {
 	var failure error
 	failed, seen := 0, 0 // failed in a row: what fails for one task may work for the next
 	for _, task := range tasks {
-		if time.Since(task.LookedAt) < r.ReadInterval {
-			continue // somebody was in a hurry, and it comes with the next round
+		if time.Since(task.LookedAt) < r.ReadInterval { // somebody was in a hurry
+			r.skipped[task.ID] = true
+			continue
 		}
 		err := r.keepDuty(ctx)
 		if err != nil {
 			return err
 		}
-		if err = r.look(ctx, task); err == nil {
+		if _, err = r.look(ctx, task, r.ReadInterval); err == nil {
 			seen++
 			failed = 0
 			continue
@@ -217,16 +220,26 @@ func (r *round) nextSweep(ctx context.Context) time.Time {
 	if err != nil {
 		return next
 	}
+	skipped := next
 	for _, task := range r.open {
-		next = earlier(next, r.next(&task, paces[task.Request.Model], now))
+		pace := paces[task.Request.Model]
+		if r.skipped[task.ID] { // it goes by its own last look
+			at, soonest := r.next(&task, pace, task.LookedAt), task.LookedAt.Add(r.ReadInterval)
+			if at.Before(soonest) {
+				at = soonest
+			}
+			skipped = earlier(skipped, at)
+			continue
+		}
+		next = earlier(next, r.next(&task, pace, now))
 	}
 	for _, task := range r.doubts {
 		next = earlier(next, r.nextDoubt(&task, now))
 	}
 	if soonest := now.Add(r.beat()); next.Before(soonest) {
-		return soonest // of many tasks one is always about to be worth it
+		next = soonest // of many tasks one is always about to be worth it
 	}
-	return next
+	return earlier(next, skipped)
 }
 
 // raise says loudly, once an hour, which tasks are about to be forgotten without a known end.

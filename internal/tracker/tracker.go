@@ -37,6 +37,9 @@ type Tracker struct {
 	// ReadInterval is how long a task is left alone between two reads of it, 0 for as long as the pace of the sweep leaves it.
 	ReadInterval time.Duration
 
+	// Hinted is told what came of each of the provider's own callbacks: "looked", "found" or "ignored". It is nil where nobody wants to know.
+	Hinted func(outcome string)
+
 	mu      sync.Mutex // for what is below
 	ending  bool       // no work begins once its end is waited for
 	work    sync.WaitGroup
@@ -47,6 +50,8 @@ type Tracker struct {
 	aside   time.Time            // until then this process looks at nothing: its key is refused
 	refusal error                // what the service refused this process with the last time, nil when it did not
 
+	hints hints // what the provider's own callbacks have led to
+
 	desks map[string]chan struct{} // at which a person's cancellations stand in line
 
 	complained time.Time // when an outage was last told
@@ -56,6 +61,9 @@ type Tracker struct {
 func (t *Tracker) Drain() {
 	t.mu.Lock()
 	t.ending = true
+	if t.hints.stop != nil {
+		t.hints.stop()
+	}
 	t.mu.Unlock()
 	t.work.Wait()
 }

@@ -1,0 +1,18 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestCallbacksAreAskedForWhereTheyArriveInSecret(t *testing.T) {
+	for public, want := range map[string]string{"": "", "http://r2v.example.com": "", "https://r2v.example.com:8443": "https://r2v.example.com:8443/callbacks/"} {
+		cfg, err := read(t, "R2V_PUBLIC_URL="+public)
+		require.NoError(t, err)
+		if !cfg.callsBack() {
+			want = ""
+		}
+		require.Equal(t, want, hintURL(cfg), public)
+	}
+}
