@@ -8,7 +8,7 @@ import (
 )
 
 // callsBack reports whether the provider tells of a task's end where its purchase asks for that. DashScope does not.
-func (c *Config) callsBack() bool { return false }
+func (c *Config) callsBack() bool { return c.Provider == viaEvoLink }
 
 // hintURL is what the addresses of the provider's own callbacks begin with, empty where it makes none, or has no safe way here: what an
 // address ends in is a secret.
