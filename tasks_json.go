@@ -39,13 +39,16 @@ type taskEntry struct {
 }
 
 type costEntry struct {
-	Estimated struct {
-		Low  json.Number `json:"low"`
-		High json.Number `json:"high"`
-	} `json:"estimated"`
-	Billed     json.Number `json:"billed,omitempty"`
-	Difference json.Number `json:"difference,omitempty"` // of the bill, from the nearest end of the estimate: 0 inside
-	Currency   string      `json:"currency"`
+	Estimated  *estimateEntry `json:"estimated,omitempty"` // left out where no rate was known
+	Held       json.Number    `json:"held,omitempty"`      // set aside by the service, until it bills
+	Billed     json.Number    `json:"billed,omitempty"`
+	Difference json.Number    `json:"difference,omitempty"` // of the bill, from the nearest end of the estimate: 0 inside
+	Currency   string         `json:"currency"`
+}
+
+type estimateEntry struct {
+	Low  json.Number `json:"low"`
+	High json.Number `json:"high"`
 }
 
 type errorEntry struct {
@@ -138,20 +141,36 @@ func asEntry(t *video.Task) taskEntry {
 		Prompt: t.Request.Prompt, CreatedAt: utc(t.CreatedAt), SubmittedAt: utc(t.SubmittedAt), EndedAt: utc(t.EndedAt), ExpiresAt: utc(t.ExpiresAt()),
 		Charged: t.Charged(), VideoURL: t.VideoURL, VideoExpiresAt: utc(t.VideoURLExpiresAt()), SavedTo: t.SavedTo, SaveError: t.SaveError,
 	}
-	if c := t.Estimate; c != nil {
-		e.Cost = &costEntry{Currency: c.Currency}
-		e.Cost.Estimated.Low, e.Cost.Estimated.High = number(c.Low), number(c.High)
-		if t.Billed != nil {
-			miss, _ := c.Miss(*t.Billed)
-			e.Cost.Billed, e.Cost.Difference = number(*t.Billed), number(miss)
-		}
-	}
+	e.Cost = asCostEntry(t)
 	failure := t.Failure
 	if failure == nil {
 		failure = t.Trouble
 	}
 	if failure != nil {
 		e.Error = &errorEntry{Code: failure.Code, Message: failure.Message, Advice: failure.Advice, Retryable: failure.Retryable}
+	}
+	return e
+}
+
+// asCostEntry is what a task may cost and does, nil where nothing is known of it.
+func asCostEntry(t *video.Task) *costEntry {
+	held := t.Held()
+	if t.Estimate == nil && t.Billed == nil && held == nil {
+		return nil
+	}
+	e := &costEntry{Currency: t.Currency}
+	if held != nil {
+		e.Held = number(*held)
+	}
+	if t.Billed != nil {
+		e.Billed = number(*t.Billed)
+	}
+	if c := t.Estimate; c != nil {
+		e.Currency, e.Estimated = c.Currency, &estimateEntry{Low: number(c.Low), High: number(c.High)}
+		if t.Billed != nil {
+			miss, _ := c.Miss(*t.Billed)
+			e.Difference = number(miss)
+		}
 	}
 	return e
 }

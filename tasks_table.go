@@ -68,11 +68,13 @@ func (r *report) writeTasks(out io.Writer) error {
 		cells := []string{
 			t.CreatedAt.Local().Format(time.DateTime), t.ID, string(t.Status), orElse(t.Request.Model, "-"), "-", "-", clip(t, r.now), orElse(cut(t.Request.Prompt), "-"),
 		}
-		if t.Estimate != nil {
+		if held := t.Held(); t.Estimate != nil {
 			cells[4] = price(t.Estimate)
+		} else if held != nil {
+			cells[4] = held.String() + " " + t.Currency + " held"
 		}
-		if t.Billed != nil && t.Estimate != nil {
-			cells[5] = t.Billed.String() + " " + t.Estimate.Currency
+		if t.Billed != nil {
+			cells[5] = strings.TrimSpace(t.Billed.String() + " " + t.Currency)
 		}
 		for i, cell := range cells {
 			cells[i] = plain(cell)

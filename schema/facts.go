@@ -19,6 +19,7 @@ type fact struct {
 type known struct {
 	facts map[string]fact
 	texts map[string]string
+	lacks []string // arguments that no model has: they are not published
 }
 
 // words are the facts that hold whatever the catalogue says.
@@ -37,8 +38,15 @@ func fromCatalogue(c *video.Catalogue) known {
 		k.widen("resolutions", m.Resolutions, video.Range{})
 		k.widen("ratios", m.Ratios, video.Range{})
 		k.widen("shot_types", m.ShotTypes, video.Range{})
-		k.widen("seed", nil, m.Seed)
+		if m.Lacks["seed"] == "" {
+			k.widen("seed", nil, m.Seed)
+		}
 		k.widen("duration", nil, video.Range{Min: int64(m.Duration.Min), Max: int64(m.Duration.Max)})
+	}
+	for field := range c.Models[0].Lacks {
+		if !slices.ContainsFunc(c.Models, func(m *video.Model) bool { return m.Lacks[field] == "" }) {
+			k.lacks = append(k.lacks, field)
+		}
 	}
 	return k
 }
@@ -63,20 +71,93 @@ func texts(c *video.Catalogue) map[string]string {
 	m := c.Model(c.DefaultModel)
 	out := map[string]string{
 		"prompt_characters":          perFamily(c, func(m *video.Model) int { return m.PromptCharacters }),
-		"negative_prompt_characters": perFamily(c, func(m *video.Model) int { return m.NegativePromptCharacters }),
+		"negative_prompt_characters": fmt.Sprint(m.NegativePromptCharacters),
 		"references":                 perFamily(c, func(m *video.Model) int { return m.References.Max }),
 		"reference_videos":           perFamily(c, func(m *video.Model) int { return m.References.Videos }),
 		"duration":                   perFamily(c, func(m *video.Model) int { return m.Duration.Default }),
 		"duration_max":               perFamily(c, func(m *video.Model) int { return m.Duration.Max }),
 		"duration_max_with_video":    perFamily(c, func(m *video.Model) int { return m.Duration.MaxWithVideo }),
 		"resolution":                 m.ResolutionDefault,
-		"cheapest":                   m.Resolutions[0],
+		"resolution_price":           m.Resolutions[0] + " is cheaper",
 		"ratio":                      m.RatioDefault,
-		"counts_videos":              families(c, func(m *video.Model) bool { return m.TruncationCounts == video.CountVideos }),
-		"counts_references":          families(c, func(m *video.Model) bool { return m.TruncationCounts == video.CountReferences }),
+		"characters":                 families(c, func(m *video.Model) bool { return m.Alias == video.AliasCharacter }),
+		"counted":                    counted(c),
+		"other_addresses":            otherAddresses(c, true),
+		"other_addresses_far":        otherAddresses(c, false),
+	}
+	if m.ResolutionDefault == m.Resolutions[0] {
+		out["resolution_price"] = m.Resolutions[len(m.Resolutions)-1] + " is dearer"
 	}
 	for _, field := range []string{"audio", "shot_type", "prompt_extend", "voice_url", "first_frame"} {
-		out["only:"+field] = families(c, func(m *video.Model) bool { return m.Lacks[field] == "" })
+		out["only:"+field] = families(c, has(field))
+	}
+	all := families(c, every)
+	for field, lead := range map[string]string{"negative_prompt": "; ", "seed": ""} { // which all have as a rule
+		out["unless:"+field] = ""
+		if have := families(c, has(field)); have != all {
+			out["unless:"+field] = lead + have + " only"
+		}
+	}
+	out["clips_alone"], out["prompt_extend"], out["local_files"] = "", "", families(c, uploads)
+	if clips := families(c, func(m *video.Model) bool { return m.Lacks["image"] != "" }); clips != "" {
+		out["clips_alone"] = "; " + clips + " takes videos only"
+	}
+	if m.PromptExtendDefault != nil {
+		out["prompt_extend"] = fmt.Sprintf(", default %t", *m.PromptExtendDefault)
+	}
+	if out["local_files"] == all {
+		out["local_files"] = ""
+	}
+	return out
+}
+
+// every holds for each model.
+func every(*video.Model) bool { return true }
+
+// uploads holds for the models to which files can be uploaded.
+func uploads(m *video.Model) bool { return m.Media["video"].Uploads }
+
+// has holds for the models that have a field, or take a kind of reference.
+func has(field string) func(*video.Model) bool {
+	return func(m *video.Model) bool { return m.Lacks[field] == "" }
+}
+
+// counted tells which references divide the input that is billed at most, and where nothing is cut.
+func counted(c *video.Catalogue) string {
+	var parts []string
+	for _, rule := range []struct {
+		of     video.TruncationCounts
+		format string
+	}{
+		{video.CountVideos, "videos only on %s"}, {video.CountReferences, "videos and images on %s"}, {video.CountNone, "on %s nothing is cut"},
+	} {
+		if on := families(c, func(m *video.Model) bool { return m.TruncationCounts == rule.of }); on != "" {
+			parts = append(parts, fmt.Sprintf(rule.format, on))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// otherAddresses tells which forms of address there are beside http(s), with local files or without them, and which models take them.
+func otherAddresses(c *video.Catalogue, files bool) string {
+	local := func(m *video.Model) bool { return files && uploads(m) }
+	data := func(m *video.Model) bool { return slices.Contains(m.Media["image"].Schemes, "data") }
+	var out string
+	for _, taken := range []struct {
+		form string
+		by   string
+	}{
+		{"local file, data:image/...;base64", families(c, func(m *video.Model) bool { return local(m) && data(m) })},
+		{"local file", families(c, func(m *video.Model) bool { return local(m) && !data(m) })},
+		{"data:image/...;base64", families(c, func(m *video.Model) bool { return !local(m) && data(m) })},
+	} {
+		switch taken.by {
+		case "":
+		case families(c, every):
+			out += "; also: " + taken.form
+		default:
+			out += "; " + taken.by + " also: " + taken.form
+		}
 	}
 	return out
 }

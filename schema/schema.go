@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/invopop/jsonschema"
@@ -19,15 +20,20 @@ import (
 
 // Arguments is the schema of a tool's arguments: the struct T with what the catalogue knows filled in. A `catalogue` tag
 // names the fact that bounds a field (models, resolutions, ratios, shot_types, kinds, duration, seed), and descriptions
-// may hold {placeholders}: see [Describe]. More placeholders are given as name, text, name, text. It returns an error for a
-// name that is not known.
+// may hold {placeholders}: see [Describe]. More placeholders are given as name, text, name, text; a text "-" leaves the argument of that
+// name out, as are those that no model has. It returns an error for a name that is not known.
 func Arguments[T any](c *video.Catalogue, more ...string) (json.RawMessage, error) {
 	k := fromCatalogue(c)
 	for i := 0; i+1 < len(more); i += 2 {
-		k.texts[more[i]] = more[i+1]
+		if k.texts[more[i]] = more[i+1]; more[i+1] == Unpublished {
+			k.lacks = append(k.lacks, more[i])
+		}
 	}
 	return reflectSchema(reflect.TypeFor[T](), k)
 }
+
+// Unpublished, as the text of an argument's name, keeps that argument out of the schema.
+const Unpublished = "-"
 
 // Answer is the schema of a tool's structured answer. A `catalogue` tag of statuses or charged lists those words. It is open: a
 // later version may add fields.
@@ -71,6 +77,10 @@ func (k known) fill(s *jsonschema.Schema, t reflect.Type) error {
 		field := t.Field(i)
 		property, ok := s.Properties.Get(nameOf(field))
 		if !ok {
+			continue
+		}
+		if slices.Contains(k.lacks, nameOf(field)) {
+			s.Properties.Delete(nameOf(field))
 			continue
 		}
 		if err := k.fillOne(property, field); err != nil {

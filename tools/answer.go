@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -49,31 +50,65 @@ func asCost(c *video.Cost) *costAnswer {
 	return &costAnswer{Low: number(c.Low), High: number(c.High), Currency: c.Currency, PerSecond: number(c.PerSecond)}
 }
 
-// asTaskCost shows what was estimated, and what was billed once the provider has counted. A task that was made elsewhere
-// has no estimate, and without its price there is no bill to show.
-func asTaskCost(t *video.Task) *taskCost {
-	if t.Estimate == nil {
+// currency is what a task was bought in: a task that was made elsewhere was made with this account.
+func (s *Set) currency(t *video.Task) string {
+	if t.Currency == "" && t.Estimate != nil {
+		return t.Estimate.Currency
+	}
+	if region := s.Catalogue.Region(s.Region); t.Currency == "" && region != nil {
+		return region.Currency
+	}
+	return t.Currency
+}
+
+// asPurchase shows what a clip may cost, nothing where no rate is known and nothing is held for it.
+func (s *Set) asPurchase(t *video.Task) *purchaseCost {
+	out := &purchaseCost{Currency: s.currency(t)}
+	if e := asCost(t.Estimate); e != nil {
+		out.Low, out.High, out.PerSecond = e.Low, e.High, e.PerSecond
+	}
+	if held := t.Held(); held != nil {
+		out.Held = number(*held)
+	}
+	if out.High == "" && out.Held == "" {
 		return nil
 	}
-	out := &taskCost{
-		Estimated: &interval{Low: number(t.Estimate.Low), High: number(t.Estimate.High)},
-		Currency:  t.Estimate.Currency,
+	return out
+}
+
+// asTaskCost shows what was estimated, what the provider holds, and what was billed once it has counted; nothing where nothing of
+// these is known, as of a task that was made elsewhere.
+func (s *Set) asTaskCost(t *video.Task) *taskCost {
+	held := t.Held()
+	if t.Estimate == nil && t.Billed == nil && held == nil {
+		return nil
 	}
-	if t.Billed != nil {
-		out.Billed = number(*t.Billed)
+	out := &taskCost{Currency: s.currency(t)}
+	if e := t.Estimate; e != nil {
+		out.Estimated = &interval{Low: number(e.Low), High: number(e.High)}
+	}
+	if held != nil {
+		out.Held = number(*held)
+	}
+	if t.Billed == nil {
+		return out
+	}
+	out.Billed = number(*t.Billed)
+	if t.Estimate != nil {
 		miss, _ := t.Estimate.Miss(*t.Billed)
 		out.Difference = number(miss)
 	}
 	return out
 }
 
-// truncationWords lists the documented limits as a model reads them: "5, 2.5, 1.65, 1.25, 1 s".
-func truncationWords() string {
-	var limits []string
-	for _, d := range billing.Truncation() {
-		limits = append(limits, d.String())
+// truncationWords lists the documented limits as a model reads them, for as many references as can count:
+// "5, 2.5, 1.65, 1.25, 1 s when 1, 2, 3, 4, 5".
+func truncationWords(most int) string {
+	var limits, counts []string
+	for i, d := range billing.Truncation()[:min(most, len(billing.Truncation()))] {
+		limits, counts = append(limits, d.String()), append(counts, strconv.Itoa(i+1))
 	}
-	return strings.Join(limits, ", ") + " s"
+	return strings.Join(limits, ", ") + " s when " + strings.Join(counts, ", ")
 }
 
 // nextStep is the one thing to do now, from a fixed set of sentences.

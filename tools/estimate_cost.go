@@ -88,7 +88,7 @@ func (s *Set) estimate(ctx context.Context, in generateArguments, problems []vid
 		NextStep: "Correct the problems and call estimate_cost again; generate_r2v would refuse this.",
 	}
 	if len(out.Problems) == 0 {
-		out.NextStep = fmt.Sprintf("If the price is agreed, call generate_r2v once with the same arguments and max_cost %s.", q.cost().High)
+		out.NextStep = q.agreed()
 	}
 	if q.estimate == nil {
 		return out, nil
@@ -97,45 +97,75 @@ func (s *Set) estimate(ctx context.Context, in generateArguments, problems []vid
 	out.BillableSeconds = &billableSeconds{
 		Input: asInterval(e.Input), Output: number(decimal.NewFromInt(int64(q.report.Request.Duration))), Total: asInterval(e.Total),
 	}
-	if len(e.Clips) > 0 {
+	if e.Limit.IsPositive() {
 		out.TruncationLimit = number(e.Limit)
 	}
 	out.References = q.references()
 	cost := q.cost()
 	out.Cost = asCost(&cost)
-	out.PriceAsOf, out.PriceSource = price.AsOf, s.Catalogue.SourceText(price)
+	if price != nil {
+		out.PriceAsOf, out.PriceSource = price.AsOf, s.Catalogue.SourceText(price)
+	}
 	out.Budget = budget
 	return out, nil
 }
 
-// budget tells what the operator lets a clip and a day cost, nil where there is no limit or no price. A day that has not
+// agreed is what to do once the user agrees.
+func (q *quote) agreed() string {
+	if q.report.NoRate {
+		return "Tell the user how many seconds are billed, and that their price is not known before. If that is agreed, call generate_r2v once with the same arguments, without max_cost."
+	}
+	return fmt.Sprintf("If the price is agreed, call generate_r2v once with the same arguments and max_cost %s.", q.cost().High)
+}
+
+// budget tells what the operator lets a clip and a day cost, nil where there is no limit or no price could be had. A day that has not
 // enough left is a problem: generate_r2v would be refused. What the ledger cannot tell is a warning: a price is worth having
 // without it.
 func (s *Set) budget(ctx context.Context, q *quote) *budgetAnswer {
 	if q.estimate == nil {
 		return nil
 	}
-	high, currency := q.estimate.Cost.High, q.report.Price.Currency
+	high, currency := q.estimate.Cost.High, q.cost().Currency
 	out := budgetAnswer{Currency: currency}
-	if s.BudgetPerTask != nil {
-		out.PerTask, out.Exceeded = number(*s.BudgetPerTask), high.GreaterThan(*s.BudgetPerTask)
+	if s.BudgetPerTask != nil { // without a rate it cannot be held, which is told already
+		out.PerTask, out.Exceeded = number(*s.BudgetPerTask), high.GreaterThan(*s.BudgetPerTask) || q.report.Price == nil
 	}
 	day, err := s.Tasks.Budget(ctx, s.owner(ctx), currency)
 	if err != nil {
 		q.report.Warnings = append(q.report.Warnings, "budget: what is left of today's is not known: "+s.told(err).Error())
 	}
 	if day != nil {
-		out.PerDay, out.LeftToday, out.LeftAfter = number(day.PerDay), number(day.Left), number(day.Left.Sub(high))
-		out.ResetsAt = stamp(day.ResetsAt)
-		if high.GreaterThan(day.Left) {
+		out.PerDay, out.LeftToday, out.ResetsAt = number(day.PerDay), number(day.Left), stamp(day.ResetsAt)
+		if q.report.Price != nil {
+			out.LeftAfter = number(day.Left.Sub(high))
+		}
+		if over := q.overBudget(day); over != nil {
 			out.Exceeded = true
-			q.report.Problems = append(q.report.Problems, q.overDay(day))
+			q.report.Problems = append(q.report.Problems, *over)
 		}
 	}
 	if s.BudgetPerTask == nil && day == nil {
 		return nil
 	}
 	return &out
+}
+
+// overBudget is the problem of a clip for which the day has not enough left, nil where it has. A clip without a rate can be bought while
+// anything is left.
+func (q *quote) overBudget(day *video.Budget) *video.Problem {
+	var over video.Problem
+	switch {
+	case q.report.Price == nil && day.Left.IsPositive():
+		q.report.Warnings = append(q.report.Warnings, "budget: one clip without a known rate can be bought at a time, while something of the day is left: the next when the service has told what this one costs")
+		return nil
+	case q.report.Price == nil:
+		over = q.nothingLeft(day)
+	case q.estimate.Cost.High.GreaterThan(day.Left):
+		over = q.overDay(day)
+	default:
+		return nil
+	}
+	return &over
 }
 
 func (s *Set) estimateCost() (server.ServerTool, error) {
@@ -145,7 +175,7 @@ func (s *Set) estimateCost() (server.ServerTool, error) {
 	}
 	description, err := schema.Describe(s.Catalogue, `Checks a generate_r2v request (takes any of its arguments), measures its references and prices it. Free.
 Price = (billable input + output seconds) x price per second. Images are free. Each reference video bills its length, cut to `+
-		truncationWords()+` when 1, 2, 3, 4, 5 references count: videos only on {counts_videos}, videos and images on {counts_references}.`)
+		truncationWords(s.Catalogue.MostCounted())+` references count: {counted}.`)
 	if err != nil {
 		return server.ServerTool{}, err
 	}

@@ -3,6 +3,7 @@ package tools
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -18,24 +19,24 @@ import (
 
 // generateArguments is one request for both wire forms, and the guards of the person who pays.
 type generateArguments struct {
-	Prompt         string              `json:"prompt" jsonschema_description:"Max {prompt_characters} characters. Name the references: Image 1, Video 1 counted apart (wan2.6: character1, character2 in list order)"`
-	References     []referenceArgument `json:"references" jsonschema_description:"1-{references} images and videos with one subject each (videos: max {reference_videos}), plus one first_frame ({only:first_frame})"`
+	Prompt         string              `json:"prompt" jsonschema_description:"Max {prompt_characters} characters. Name the references: Image 1, Video 1 counted apart ({characters}: character1, character2 in list order)"`
+	References     []referenceArgument `json:"references" jsonschema_description:"1-{references} images and videos with one subject each (videos: max {reference_videos}{clips_alone}), plus one first_frame ({only:first_frame})"`
 	Model          string              `json:"model,omitempty" catalogue:"models"`
-	Resolution     string              `json:"resolution,omitempty" catalogue:"resolutions" jsonschema_description:"Default {resolution}; {cheapest} is cheaper"`
+	Resolution     string              `json:"resolution,omitempty" catalogue:"resolutions" jsonschema_description:"Default {resolution}; {resolution_price}"`
 	Ratio          string              `json:"ratio,omitempty" catalogue:"ratios" jsonschema_description:"Default {ratio}, not with first_frame"`
 	Duration       *int                `json:"duration,omitempty" catalogue:"duration" jsonschema_description:"Seconds, default {duration}; max {duration_max}, with a reference video {duration_max_with_video}"`
-	NegativePrompt string              `json:"negative_prompt,omitempty" jsonschema_description:"Max {negative_prompt_characters} characters"`
+	NegativePrompt string              `json:"negative_prompt,omitempty" jsonschema_description:"Max {negative_prompt_characters} characters{unless:negative_prompt}"`
 	ShotType       string              `json:"shot_type,omitempty" catalogue:"shot_types" jsonschema_description:"{only:shot_type} only"`
 	Audio          *bool               `json:"audio,omitempty" jsonschema_description:"{only:audio} only; false is cheaper"`
-	PromptExtend   *bool               `json:"prompt_extend,omitempty" jsonschema_description:"{only:prompt_extend} only, default true"`
+	PromptExtend   *bool               `json:"prompt_extend,omitempty" jsonschema_description:"{only:prompt_extend} only{prompt_extend}"`
 	Watermark      *bool               `json:"watermark,omitempty"`
-	Seed           *int64              `json:"seed,omitempty"`
+	Seed           *int64              `json:"seed,omitempty" jsonschema_description:"{unless:seed}"`
 	MaxCost        *decimal.Decimal    `json:"max_cost,omitempty" jsonschema_description:"Refuse above this, in the estimate's currency"`
 	IdempotencyKey string              `json:"idempotency_key,omitempty" jsonschema_description:"Your own, from the first call on"`
 }
 
 type referenceArgument struct {
-	URL      string           `json:"url" jsonschema_description:"Public http(s) address; {only:first_frame} also: {local_file}data:image/...;base64"`
+	URL      string           `json:"url" jsonschema_description:"Public http(s) address{addresses}"`
 	Type     string           `json:"type,omitempty" catalogue:"kinds" jsonschema_description:"Default: what the file is"`
 	VoiceURL string           `json:"voice_url,omitempty" jsonschema_description:"{only:voice_url} only: voice sample (wav, mp3); the words go in the prompt"`
 	Seconds  *decimal.Decimal `json:"duration_seconds,omitempty" jsonschema_description:"If it cannot be measured"`
@@ -90,7 +91,7 @@ type generateAnswer struct {
 	Resolution     string            `json:"resolution"`
 	Duration       int               `json:"duration"`
 	References     []referenceAnswer `json:"references"`
-	Cost           *costAnswer       `json:"cost,omitempty" jsonschema_description:"The estimate"`
+	Cost           *purchaseCost     `json:"cost,omitempty" jsonschema_description:"The estimate"`
 	IdempotencyKey string            `json:"idempotency_key"`
 	Replayed       bool              `json:"replayed" jsonschema_description:"True: nothing new was bought"`
 	Charged        string            `json:"charged" catalogue:"charged" jsonschema_description:"A task is charged when it succeeds"`
@@ -98,6 +99,14 @@ type generateAnswer struct {
 	PollAfter      int               `json:"poll_after_seconds"`
 	Warnings       []string          `json:"warnings"`
 	NextStep       string            `json:"next_step"`
+}
+
+type purchaseCost struct {
+	Low       json.Number `json:"low,omitempty"`
+	High      json.Number `json:"high,omitempty"`
+	Held      json.Number `json:"held,omitempty" jsonschema_description:"Set aside by the service"`
+	Currency  string      `json:"currency"`
+	PerSecond json.Number `json:"per_second,omitempty"`
 }
 
 type referenceAnswer struct {
@@ -156,7 +165,7 @@ func (a *generateAnswer) about() string { return a.TaskID }
 func (s *Set) bought(ctx context.Context, task video.Task, replayed bool, q *quote) *generateAnswer {
 	out := &generateAnswer{
 		TaskID: task.ID, ProviderTaskID: task.ProviderTaskID, Status: string(task.Status), Model: task.Request.Model,
-		Resolution: task.Request.Resolution, Duration: task.Request.Duration, Cost: asCost(task.Estimate), IdempotencyKey: task.IdempotencyKey, Replayed: replayed, Charged: string(task.Charged()),
+		Resolution: task.Request.Resolution, Duration: task.Request.Duration, Cost: s.asPurchase(&task), IdempotencyKey: task.IdempotencyKey, Replayed: replayed, Charged: string(task.Charged()),
 		ExpiresAt: stamp(task.ExpiresAt()), PollAfter: s.pollAfter(&task), Warnings: q.warnings(), NextStep: s.nextStep(&task, s.clipOf(ctx, &task)),
 	}
 	for _, ref := range q.references() {
@@ -198,17 +207,21 @@ func (s *Set) unbought(err error) *refusal {
 }
 
 func (s *Set) generateR2V() (server.ServerTool, error) {
-	file := "local file, "
-	if s.NoFiles {
-		file = ""
+	addresses, err := schema.Describe(s.Catalogue, map[bool]string{false: "{other_addresses}", true: "{other_addresses_far}"}[s.NoFiles])
+	if err != nil {
+		return server.ServerTool{}, err
 	}
-	arguments, err := schema.Arguments[generateArguments](s.Catalogue, "local_file", file)
+	facts, guard := []string{"addresses", addresses}, ", and set max_cost"
+	if !s.rates() {
+		facts, guard = append(facts, "max_cost", schema.Unpublished), ""
+	}
+	arguments, err := schema.Arguments[generateArguments](s.Catalogue, facts...)
 	if err != nil {
 		return server.ServerTool{}, err
 	}
 	return declare(s, declaration{
 		name: "generate_r2v", title: "Buy a video clip",
-		description: `Buys a reference-to-video clip: people or things from your images and videos act in a new video. Costs money: call estimate_cost first, and set max_cost.
+		description: `Buys a reference-to-video clip: people or things from your images and videos act in a new video. Costs money: call estimate_cost first` + guard + `.
 Answers with task_id; the clip takes 1-5 minutes: wait with get_task. Never call again to check. To repeat a lost call, send it unchanged: the same idempotency_key never buys twice.`,
 		openWorld: true,
 	}, arguments, s.generate)

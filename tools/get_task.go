@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
@@ -31,6 +32,7 @@ type taskAnswer struct {
 	TaskID         string       `json:"task_id"`
 	ProviderTaskID string       `json:"provider_task_id,omitempty"`
 	Status         string       `json:"status" catalogue:"statuses"`
+	Progress       int          `json:"progress,omitempty" jsonschema_description:"Percent, where the service tells"`
 	Model          string       `json:"model,omitempty"`
 	Prompt         string       `json:"prompt,omitempty" jsonschema_description:"A long one is cut"`
 	Resolution     string       `json:"resolution,omitempty"`
@@ -62,6 +64,7 @@ type usageAnswer struct {
 
 type taskCost struct {
 	Estimated  *interval   `json:"estimated,omitempty"`
+	Held       json.Number `json:"held,omitempty" jsonschema_description:"Set aside by the service until it bills"`
 	Billed     json.Number `json:"billed,omitempty"`
 	Difference json.Number `json:"difference,omitempty" jsonschema_description:"Of billed from the nearest end of estimated; 0 inside"`
 	Currency   string      `json:"currency"`
@@ -103,8 +106,25 @@ func (s *Set) task(ctx context.Context, in getTaskArguments, problems []video.Pr
 
 // wait waits for a task and tells the client so meanwhile.
 func (s *Set) wait(ctx context.Context, id string, limit time.Duration, req mcp.CallToolRequest) (video.Task, error) {
-	defer progress(ctx, req)()
-	return s.Tasks.Wait(ctx, s.owner(ctx), id, limit)
+	owner, notify := s.owner(ctx), notifier(ctx, req)
+	if notify == nil || limit <= 0 {
+		return s.Tasks.Wait(ctx, owner, id, limit)
+	}
+	var ours atomic.Pointer[string] // the ledger's own id, by which a task is read without asking the service
+	defer progress(notify, func() int {
+		known := ours.Load()
+		if known == nil {
+			return 0
+		}
+		task, _ := s.Tasks.Wait(ctx, owner, *known, 0)
+		return task.Progress
+	})()
+	task, err := s.Tasks.Wait(ctx, owner, id, 0)
+	if task.ID == "" {
+		return task, err
+	}
+	ours.Store(&task.ID)
+	return s.Tasks.Wait(ctx, owner, task.ID, limit)
 }
 
 // checkTaskID refuses what cannot be an id, so that nothing odd is repeated, stored or sent upstream. Of one that could not be
@@ -138,10 +158,10 @@ func (s *Set) taskAnswer(ctx context.Context, task video.Task, lookErr error) *t
 		Prompt: cut(task.Request.Prompt, wholePrompt), Resolution: task.Request.Resolution, Duration: task.Request.Duration,
 		SubmittedAt: stamp(task.SubmittedAt), StartedAt: stamp(task.ScheduledAt), EndedAt: stamp(task.EndedAt),
 		VideoURL: clip.url, VideoExpiresAt: stamp(clip.expires), SavedTo: clip.savedTo,
-		Charged: string(task.Charged()), Cost: asTaskCost(&task), PollAfter: s.pollAfter(&task), NextStep: s.nextStep(&task, clip),
+		Charged: string(task.Charged()), Cost: s.asTaskCost(&task), PollAfter: s.pollAfter(&task), NextStep: s.nextStep(&task, clip),
 	}
 	if task.Status.Open() {
-		out.ExpiresAt = stamp(task.ExpiresAt())
+		out.ExpiresAt, out.Progress = stamp(task.ExpiresAt()), task.Progress
 	}
 	if u := task.Usage; u != nil {
 		out.Usage = &usageAnswer{Duration: number(u.Duration), Input: number(u.Input), Output: number(u.Output), Size: u.Size, Ratio: u.Ratio, SR: u.SR}

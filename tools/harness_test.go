@@ -46,7 +46,8 @@ type world struct {
 
 type options struct {
 	region  string
-	handler http.Handler // instead of the simulator
+	models  *video.Catalogue // instead of the built-in ones
+	handler http.Handler     // instead of the simulator
 	noKey   bool
 	key     string
 	budget  string
@@ -82,6 +83,9 @@ func newWorld(t *testing.T, o options) *world {
 func (w *world) set(o options) *tools.Set {
 	catalogue, err := video.BuiltIn()
 	require.NoError(w.t, err)
+	if o.models != nil {
+		catalogue = o.models
+	}
 	door, err := egress.NewClient(egress.Settings{Allow: []string{w.upstream.Listener.Addr().String()}})
 	require.NoError(w.t, err)
 	region, key := o.region, o.key

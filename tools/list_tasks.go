@@ -55,7 +55,8 @@ type listedTask struct {
 
 // listedCost is flatter than what get_task says: deep schemas are cut by some clients.
 type listedCost struct {
-	EstimatedHigh json.Number `json:"estimated_high"`
+	EstimatedHigh json.Number `json:"estimated_high,omitempty"`
+	Held          json.Number `json:"held,omitempty"`
 	Billed        json.Number `json:"billed,omitempty"`
 	Difference    json.Number `json:"difference,omitempty" jsonschema_description:"Of billed from the nearest end of the estimate, unless 0"`
 	Currency      string      `json:"currency"`
@@ -120,13 +121,13 @@ func (s *Set) asListed(ctx context.Context, t *video.Task) listedTask {
 		TaskID: t.ID, ProviderTaskID: t.ProviderTaskID, Status: string(t.Status), Model: t.Request.Model, Prompt: cut(t.Request.Prompt, shownPrompt),
 		CreatedAt: stamp(t.CreatedAt), EndedAt: stamp(t.EndedAt), Charged: string(t.Charged()), SavedTo: clip.savedTo, Warnings: s.taskWarnings(t, clip),
 	}
-	if e := t.Estimate; e != nil {
-		out.Cost = &listedCost{EstimatedHigh: number(e.High), Currency: e.Currency}
-		if t.Billed != nil {
-			out.Cost.Billed = number(*t.Billed)
-			if miss, _ := e.Miss(*t.Billed); !miss.IsZero() {
-				out.Cost.Difference = number(miss)
-			}
+	if cost := s.asTaskCost(t); cost != nil {
+		out.Cost = &listedCost{Held: cost.Held, Billed: cost.Billed, Currency: cost.Currency}
+		if cost.Estimated != nil {
+			out.Cost.EstimatedHigh = cost.Estimated.High
+		}
+		if cost.Difference != "0" {
+			out.Cost.Difference = cost.Difference
 		}
 	}
 	if linked := t.VideoURL != clip.url; linked || (clip.savedTo == "" || clip.stored()) && !dead(t) { // who has the file needs no link to the service's

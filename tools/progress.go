@@ -2,6 +2,7 @@ package tools
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -32,19 +33,15 @@ func notifier(ctx context.Context, req mcp.CallToolRequest) func(params map[stri
 	}
 }
 
-// progress tells the client every few seconds that the call still waits, if it asked to be told. Its total is unknown on
-// purpose: the video service tells no share of the work. The function returned ends it and must be called.
-func progress(ctx context.Context, req mcp.CallToolRequest) (stop func()) {
-	notify := notifier(ctx, req)
-	if notify == nil {
-		return func() {}
-	}
+// progress tells the client every few seconds that the call still waits. Its total is known where the video service tells how much of
+// the work is done: percent is 0 where it does not, or not yet. The function returned ends it and must be called.
+func progress(notify func(params map[string]any), percent func() int) (stop func()) {
 	done := make(chan struct{})
 	var wait sync.WaitGroup
 	wait.Go(func() {
 		tick := time.NewTicker(progressEvery)
 		defer tick.Stop()
-		start, sent := time.Now(), false
+		start, sent, told := time.Now(), false, 0.0
 		for {
 			select {
 			case <-done:
@@ -53,12 +50,28 @@ func progress(ctx context.Context, req mcp.CallToolRequest) (stop func()) {
 				}
 				return
 			case <-tick.C:
-				notify(map[string]any{"progress": int(time.Since(start).Seconds()), "message": "still waiting for news of this task"})
+				// What a call begins with it goes on with: seconds and percent have no common measure, and progress must not fall.
+				switch share := percent(); {
+				case told == 0 && (sent || share == 0):
+					notify(map[string]any{"progress": int(time.Since(start).Seconds()), "message": "still waiting for news of this task"})
+				default:
+					told = further(told, share)
+					notify(map[string]any{"progress": told, "total": 100, "message": fmt.Sprintf("the service says that %d %% are done", share)})
+				}
 				sent = true
 			}
 		}
 	})
 	return func() { close(done); wait.Wait() }
+}
+
+// further is the next percentage to tell: each is above the one before, as the protocol asks, also while the service says the same or
+// less, and none is 100 before the end.
+func further(told float64, percent int) float64 {
+	if next := float64(min(percent, 99)); next > told {
+		return next
+	}
+	return told + (100-told)/1000
 }
 
 // share tells the client how much of a known whole is done, once a second at most, and when all of it is. It may not be called by

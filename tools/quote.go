@@ -17,7 +17,8 @@ import (
 type quote struct {
 	report   *video.Report
 	unread   []video.Problem   // arguments that could not be read
-	estimate *billing.Estimate // nil when the request cannot be priced
+	estimate *billing.Estimate // nil when the request cannot be priced; where no rate is known it tells the seconds alone
+	region   *video.Region     // nil where the settings name none that is known
 
 	priceOf func(resolution string) *video.Price // of the same request in another resolution, nil where there is none
 }
@@ -31,7 +32,7 @@ func (s *Set) quote(ctx context.Context, in generateArguments, unread []video.Pr
 	if s.NoFiles {
 		check = s.Catalogue.CheckFar
 	}
-	q := &quote{report: check(req, s.Region), unread: unread}
+	q := &quote{report: check(req, s.Region), unread: unread, region: s.Catalogue.Region(s.Region)}
 	if s.Media != nil {
 		s.Media.Forget(q.refusedFiles()...)
 	}
@@ -54,10 +55,15 @@ func (q *quote) price() {
 			return
 		}
 	}
-	if r.Price == nil {
+	order := billing.Order{Output: decimal.NewFromInt(int64(r.Request.Duration)), Whole: r.Model.TruncationCounts == video.CountNone}
+	switch {
+	case r.Price != nil:
+		order.PerSecond = r.Price.PerSecond
+	case r.NoRate:
+		r.Warnings = append(r.Warnings, "cost: "+q.noRate()+", so no price can be told before the clip is made; the operator can give the rate in R2V_PRICES_FILE"+q.worth())
+	default:
 		return
 	}
-	order := billing.Order{Output: decimal.NewFromInt(int64(r.Request.Duration)), PerSecond: r.Price.PerSecond}
 	for i, ref := range r.Request.References {
 		switch ref.Kind {
 		case video.Video:
@@ -85,10 +91,26 @@ func length(ref video.Reference, limits video.Range) billing.Interval {
 	return billing.Interval{Low: decimal.NewFromInt(limits.Min), High: decimal.NewFromInt(limits.Max)}
 }
 
-// cost is the estimate as it is kept with a task; zero when the request cannot be priced.
+// noRate says of what no rate is known.
+func (q *quote) noRate() string {
+	return fmt.Sprintf("no rate is known for %s at %s in %s", q.report.Model.Name, q.report.Request.Resolution, q.region.Name)
+}
+
+// worth tells what an account's currency is worth that is no money, in a sentence of its own; nothing of money.
+func (q *quote) worth() string {
+	if q.region.PerUSD == 0 {
+		return ""
+	}
+	return fmt.Sprintf(". %d %s are about 1 USD", q.region.PerUSD, q.region.Currency)
+}
+
+// cost is the estimate as it is kept with a task; of a request without a rate only its currency, and zero when it cannot be priced.
 func (q *quote) cost() video.Cost {
-	if q.estimate == nil {
+	switch {
+	case q.estimate == nil:
 		return video.Cost{}
+	case q.report.Price == nil:
+		return video.Cost{Currency: q.region.Currency}
 	}
 	return video.Cost{Low: q.estimate.Cost.Low, High: q.estimate.Cost.High, PerSecond: q.report.Price.PerSecond, Currency: q.report.Price.Currency}
 }
@@ -108,6 +130,10 @@ func (q *quote) checkGuards(in generateArguments, budget *decimal.Decimal) {
 		}
 		return
 	}
+	if r.Price == nil {
+		r.Problems = append(r.Problems, q.unguarded(in.MaxCost, budget)...)
+		return
+	}
 	high, currency := q.estimate.Cost.High, r.Price.Currency
 	if in.MaxCost != nil && high.GreaterThan(*in.MaxCost) && !in.MaxCost.IsNegative() {
 		r.Problems = append(r.Problems, video.Problem{
@@ -120,6 +146,35 @@ func (q *quote) checkGuards(in generateArguments, budget *decimal.Decimal) {
 			Field: "cost", Wrong: fmt.Sprintf("this clip may cost up to %s %s, and the operator allows %s for one", high, currency, budget),
 			Allowed: fmt.Sprintf("%s or less", budget) + q.cheaper(", by ", *budget) + "; only the operator can raise R2V_BUDGET_PER_TASK",
 		})
+	}
+}
+
+// unguarded are the problems of limits for one clip, where nobody can tell whether it keeps to them.
+func (q *quote) unguarded(most, budget *decimal.Decimal) (problems []video.Problem) {
+	if most != nil && !most.IsNegative() {
+		problems = append(problems, video.Problem{
+			Field: "max_cost", Wrong: fmt.Sprintf("%s %s cannot be held: %s", most, q.region.Currency, q.noRate()),
+			Allowed: "leave max_cost out, if the user agrees to a clip whose price is not known before; only the operator can give a rate, in R2V_PRICES_FILE",
+		})
+	}
+	if budget != nil {
+		problems = append(problems, video.Problem{
+			Field: "cost", Wrong: fmt.Sprintf("the operator allows %s %s for one clip, which cannot be held: %s", budget, q.region.Currency, q.noRate()),
+			Allowed: "a model and resolution with a rate; only the operator can give one, in R2V_PRICES_FILE, or take R2V_BUDGET_PER_TASK away",
+		})
+	}
+	return problems
+}
+
+// nothingLeft is the problem of a clip without a rate on a day that has nothing left.
+func (q *quote) nothingLeft(b *video.Budget) video.Problem {
+	whose, raise := "today's "+b.PerDay.String(), "R2V_BUDGET_PER_DAY"
+	if b.Own {
+		whose, raise = fmt.Sprintf("the %s that you may spend today", b.PerDay), "R2V_BUDGET_PER_PERSON"
+	}
+	return video.Problem{
+		Field: "cost", Wrong: fmt.Sprintf("%s, and nothing of %s is left", q.noRate(), whose),
+		Allowed: fmt.Sprintf("nothing more today; the budget comes back at %s; only the operator can raise %s", stamp(b.ResetsAt).Format(time.RFC3339), raise),
 	}
 }
 

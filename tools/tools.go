@@ -12,6 +12,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"r2v-mcp/internal/video"
+	"r2v-mcp/schema"
 )
 
 // Tasks is the life of tasks as the tools need it.
@@ -80,6 +81,19 @@ func (s *Set) owner(ctx context.Context) string {
 	return s.Person(ctx)
 }
 
+// takersOfFiles begins a sentence on what takes files of this machine.
+func (s *Set) takersOfFiles() string {
+	if models, err := schema.Describe(s.Catalogue, "{local_files}"); err == nil && models != "" {
+		return "With " + models + " a"
+	}
+	return "A"
+}
+
+// rates reports whether a rate is known for anything that is sold where requests go. Where none is, no price can be told or held.
+func (s *Set) rates() bool {
+	return s.Catalogue.Region(s.Region) == nil || s.Catalogue.Priced(s.Region)
+}
+
 // All returns the tools in the order in which they are used. It returns an error when a schema cannot be made. They are made at
 // the same time: a client waits for them at every start.
 func (s *Set) All() ([]server.ServerTool, error) {
@@ -103,12 +117,16 @@ func (s *Set) Instructions() string {
 		dying = "A link dies at video_url_expires_at."
 	}
 	if !s.NoFiles {
-		files = "\nWith wan2.7 a reference or a voice_url may also be the path of a file on this server's computer, in the folders that are open to it; files of your own sandbox are not there."
+		files = "\n" + s.takersOfFiles() + " reference or a voice_url may also be the path of a file on this server's computer, in the folders that are open to it; files of your own sandbox are not there."
+	}
+	guard, price := "max_cost and ", "Tell the user the price if they have not agreed to one."
+	if !s.rates() {
+		guard, price = "", "No rate is known here: tell the user how many seconds are billed, unless they have agreed to that."
 	}
 	return `Makes reference-to-video clips: a person or thing from a picture or clip acts in a new video. Clips cost real money and take 1 to 5 minutes.
 
-1. estimate_cost: check the whole request and its price. It spends nothing. Tell the user the price if they have not agreed to one.
-2. generate_r2v once, with max_cost and an idempotency_key of your own. It answers at once with task_id.
+1. estimate_cost: check the whole request and its price. It spends nothing. ` + price + `
+2. generate_r2v once, with ` + guard + `an idempotency_key of your own. It answers at once with task_id.
 3. get_task with that task_id and wait_seconds, again and again while status is PENDING or RUNNING. It returns ` + link + `.
 
 list_tasks finds tasks whose ids you lost; cancel_task stops one that is still PENDING.

@@ -100,7 +100,7 @@ func (s *Set) oddBill(t *video.Task) []string {
 		return nil
 	}
 	if t.Billed == nil {
-		return []string{"the service sent no usage that can be read: look at the bill in " + s.Console}
+		return []string{s.unbilled(t)}
 	}
 	var out []string
 	if tier := strings.TrimSuffix(t.Request.Resolution, "P"); t.Usage != nil && t.Usage.SR != 0 && tier != strconv.Itoa(t.Usage.SR) {
@@ -112,6 +112,18 @@ func (s *Set) oddBill(t *video.Task) []string {
 		}
 	}
 	return out
+}
+
+// unbilled tells of a success of which nobody knows yet what it cost.
+func (s *Set) unbilled(t *video.Task) string {
+	words := "the service sent no usage that can be read: look at the bill in " + s.Console
+	if t.Estimate == nil {
+		words = "the service has told no bill: look at it in " + s.Console
+	}
+	if held := t.Held(); held != nil {
+		words += fmt.Sprintf("; the budget counts the %s %s that were held for it", held, s.currency(t))
+	}
+	return words
 }
 
 // difference tells by how much a bill misses its estimate, when that is more than one percent.

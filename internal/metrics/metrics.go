@@ -42,7 +42,7 @@ func New(version string) *Metrics {
 		lives: newHistograms("r2v_task_seconds", "How long tasks took from their claim to their end.",
 			[]float64{15, 30, 60, 120, 180, 300, 450, 600, 900, 1800, 3600, 4 * 3600, 24 * 3600}, "status"),
 		billed:   newAmounts("r2v_billed_total", "What ended tasks were billed, in the currency of the label.", "currency"),
-		estimate: newAmounts("r2v_estimated_total", "What the tasks of r2v_billed_total were estimated at, at the most.", "currency"),
+		estimate: newAmounts("r2v_estimated_total", "What the tasks of r2v_billed_total were estimated at, at the most; 0 for those without a rate.", "currency"),
 		saves:    newCounters("r2v_saves_total", "Attempts to save a clip, by whether they went well.", "outcome"),
 		hints:    newCounters("r2v_hints_total", "Callbacks of the service's own, by what came of them.", "outcome"),
 		failures: newCounters("r2v_scrape_errors_total", "Scrapes for which the open tasks could not be counted."),
@@ -60,19 +60,25 @@ func (m *Metrics) Call(tool, outcome string, took time.Duration) {
 	m.took.of(tool).observe(took)
 }
 
-// Ended counts a task whose end has been recorded. Estimates count for tasks that are billed, and only then, so that the two sums are
-// of the same tasks.
+// Ended counts a task whose end has been recorded. Estimates count for tasks that are billed, and only then; a bill counts also where
+// there was no rate to estimate it with.
 func (m *Metrics) Ended(t video.Task) {
 	ended := t.EndedAt
 	if ended.IsZero() {
 		ended = time.Now()
 	}
 	m.lives.of(string(t.Status)).observe(ended.Sub(t.CreatedAt))
-	if t.Billed == nil || t.Estimate == nil || t.Billed.IsNegative() {
+	currency := t.Currency
+	if t.Estimate != nil {
+		currency = t.Estimate.Currency
+	}
+	if t.Billed == nil || currency == "" || t.Billed.IsNegative() {
 		return
 	}
-	m.billed.of(t.Estimate.Currency).add(*t.Billed)
-	m.estimate.of(t.Estimate.Currency).add(t.Estimate.High)
+	m.billed.of(currency).add(*t.Billed)
+	if t.Estimate != nil {
+		m.estimate.of(currency).add(t.Estimate.High)
+	}
 }
 
 // Hint counts a callback of the service's own: its outcome is "looked", "found", "ignored" or "refused".

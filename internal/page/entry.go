@@ -129,16 +129,26 @@ func (e *entry) price(t *video.Task, currency string) {
 		currency = c.Currency
 		e.Estimated = amount(c.High, currency)
 		if !c.Low.Equal(c.High) {
-			e.Estimated = amount(c.Low, "") + "–" + e.Estimated
+			e.Estimated = figure(c.Low, currency) + "–" + e.Estimated
 		}
+	} else if t.Currency != "" {
+		currency = t.Currency
+	}
+	held := ""
+	if h := t.Held(); h != nil {
+		held = amount(*h, currency) + " held by the service"
 	}
 	switch {
 	case t.Billed != nil:
 		e.Billed = amount(*t.Billed, currency)
+	case t.Charged() == video.NotCharged && t.Status.Open() && held != "":
+		e.Money = "Nothing yet; " + held
 	case t.Charged() == video.NotCharged && t.Status.Open():
 		e.Money = "Nothing yet"
 	case t.Charged() == video.NotCharged:
 		e.Money = "Nothing"
+	case t.Charged() == video.WasCharged && held != "":
+		e.Money = "Charged; the bill is not known yet, and " + held
 	case t.Charged() == video.WasCharged:
 		e.Money = "Charged; the bill is not known yet"
 	default:
@@ -146,16 +156,20 @@ func (e *entry) price(t *video.Task, currency string) {
 	}
 }
 
-// amount spells money with two decimals, and with more where it has more.
+// amount spells money with its currency.
 func amount(d decimal.Decimal, currency string) string {
-	text := d.String()
-	if d.Exponent() > -2 || d.Equal(d.Truncate(2)) {
-		text = d.StringFixed(2)
-	}
-	return strings.TrimSuffix(text+"\u00a0"+line(currency, 8), "\u00a0")
+	return strings.TrimSuffix(figure(d, currency)+"\u00a0"+line(currency, 8), "\u00a0")
 }
 
-// newProgress estimates how far a task is: the service does not tell.
+// figure spells money with two decimals, and with more where it has more; what is no money, such as credits, as it is.
+func figure(d decimal.Decimal, currency string) string {
+	if strings.ToUpper(currency) == currency && (d.Exponent() > -2 || d.Equal(d.Truncate(2))) {
+		return d.StringFixed(2)
+	}
+	return d.String()
+}
+
+// newProgress tells how far a task is where the service does, and else estimates it.
 func newProgress(t *video.Task, now time.Time, usual span) *progress {
 	since := t.SubmittedAt
 	if since.IsZero() {
@@ -169,6 +183,9 @@ func newProgress(t *video.Task, now time.Time, usual span) *progress {
 		return &progress{Words: "Nobody knows yet whether it was bought: it is being looked for."}
 	case t.Status == video.Pending && t.ProviderTaskID == "":
 		return &progress{Words: "It is being ordered."}
+	case t.Progress > 0:
+		percent := min(t.Progress, 99)
+		return &progress{Percent: percent, Words: fmt.Sprintf("%d\u00a0%%, says the service. In the making for %s.", percent, spell(elapsed))}
 	case t.Status != video.Running:
 		return &progress{Words: "Waiting for its turn at the service, for " + spell(elapsed) + "."}
 	case usual.slow <= 0:
@@ -239,7 +256,7 @@ func newDay(b *video.Budget) *day {
 	if b == nil {
 		return nil
 	}
-	d := &day{Used: amount(b.Used, ""), PerDay: amount(b.PerDay, b.Currency), Left: amount(decimal.Max(b.Left, decimal.Zero), b.Currency), Resets: b.ResetsAt.UTC()}
+	d := &day{Used: figure(b.Used, b.Currency), PerDay: amount(b.PerDay, b.Currency), Left: amount(decimal.Max(b.Left, decimal.Zero), b.Currency), Resets: b.ResetsAt.UTC()}
 	if b.PerDay.IsPositive() {
 		d.Value, d.High, d.Max = b.Used.String(), b.PerDay.Shift(-1).Mul(decimal.NewFromInt(8)).String(), b.PerDay.String()
 		d.Percent = b.Used.Shift(2).Div(b.PerDay).StringFixed(0) + " %"

@@ -93,6 +93,7 @@ type Listed struct {
 	SubmittedAt time.Time
 	StartedAt   time.Time
 	EndedAt     time.Time
+	Progress    int // percent that are done, 0 where the list does not say
 }
 
 // WithoutKey is the provider of a server that was started without an API key: it refuses, and says how to get one.

@@ -38,7 +38,7 @@ func (t *Tracker) heard(ctx context.Context, task video.Task, s video.Snapshot) 
 			return task, err
 		}
 	}
-	if t.ReadInterval == 0 && s.Status == task.Status && s.Status.Open() && task.Trouble == nil && time.Since(task.LookedAt) < t.PollInterval {
+	if t.ReadInterval == 0 && s.Status == task.Status && s.Status.Open() && !moved(s.Progress, &task) && task.Trouble == nil && time.Since(task.LookedAt) < t.PollInterval {
 		return task, nil // nothing to write
 	}
 	now, err := t.saw(ctx, task.ID, s, t.saveAt(s))
@@ -47,6 +47,9 @@ func (t *Tracker) heard(ctx context.Context, task video.Task, s video.Snapshot) 
 	}
 	return now, err
 }
+
+// moved reports whether a provider tells more of a task's progress than is known.
+func moved(percent int, task *video.Task) bool { return percent != 0 && percent != task.Progress }
 
 // saw records what the provider says of a task, and tells of its end.
 func (t *Tracker) saw(ctx context.Context, id string, s video.Snapshot, next time.Time) (video.Task, error) {

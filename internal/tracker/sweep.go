@@ -200,9 +200,9 @@ func (r *round) note(ctx context.Context) (unread []video.Task, err error) {
 	for _, task := range r.open {
 		row, listed := r.listed[task.ProviderTaskID]
 		switch {
-		case listed && row.Status == task.Status && task.Trouble == nil:
+		case listed && row.Status == task.Status && task.Trouble == nil && !moved(row.Progress, &task):
 		case listed && row.Status.Open():
-			if _, err := r.saw(ctx, task.ID, video.Snapshot{Status: row.Status, ScheduledAt: row.StartedAt}, time.Time{}); err != nil {
+			if _, err := r.saw(ctx, task.ID, video.Snapshot{Status: row.Status, ScheduledAt: row.StartedAt, Progress: row.Progress}, time.Time{}); err != nil {
 				return nil, err
 			}
 		case listed, len(r.open) <= fewOpen && task.Trouble == nil, time.Since(task.LookedAt) >= r.PollInterval:

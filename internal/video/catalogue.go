@@ -107,7 +107,7 @@ func parse(data []byte) (*Catalogue, error) {
 	for i := range c.Regions {
 		r := &c.Regions[i]
 		r.Provider = cmp.Or(r.Provider, DefaultProvider)
-		r.open = !slices.ContainsFunc(c.Prices, func(p Price) bool { return p.Region == cmp.Or(r.PricesOf, r.Name) })
+		r.open = !c.Priced(r.Name)
 	}
 	return c, nil
 }
@@ -295,6 +295,26 @@ func (c *Catalogue) MostReferences() int {
 		most = max(most, m.References.Max+m.References.FirstFrames)
 	}
 	return most
+}
+
+// MostCounted is how many references divide the input that is billed at most, where there are most that do.
+func (c *Catalogue) MostCounted() int {
+	most := 0
+	for _, m := range c.Models {
+		switch m.TruncationCounts {
+		case CountVideos:
+			most = max(most, m.References.Videos)
+		case CountReferences:
+			most = max(most, m.References.Max)
+		}
+	}
+	return most
+}
+
+// Priced reports whether a rate of any model is known in a region.
+func (c *Catalogue) Priced(region string) bool {
+	r := c.Region(region)
+	return r != nil && slices.ContainsFunc(c.Prices, func(p Price) bool { return p.Region == cmp.Or(r.PricesOf, r.Name) })
 }
 
 // ModelNames lists the models in the catalogue's order.

@@ -83,8 +83,11 @@ type Callback struct {
 	Error       string    `json:"error,omitempty"` // why the last one failed
 }
 
-// LogValue shows a cost in a log line.
-func (c Cost) LogValue() slog.Value {
+// LogValue shows a cost in a log line, also one that is not known.
+func (c *Cost) LogValue() slog.Value {
+	if c == nil {
+		return slog.StringValue("not known")
+	}
 	return slog.StringValue(c.High.String() + " " + c.Currency)
 }
 
@@ -141,6 +144,15 @@ func (t *Task) Charged() Charged {
 	default:
 		return NotCharged
 	}
+}
+
+// Held is what the provider has set aside for the task and may still charge, nil where it has not said, or nothing is to be charged
+// any more.
+func (t *Task) Held() *decimal.Decimal {
+	if t.Billed != nil || t.Status == Failed || t.Status == Canceled {
+		return nil
+	}
+	return t.Hold
 }
 
 // ExpiresAt is when the provider forgets the task's id.
