@@ -42,7 +42,7 @@ type Config struct {
 	EgressAllow     []string      `env:"R2V_EGRESS_ALLOW" desc:"CIDR prefixes or hosts that may be reached although not public, separated by commas" shown:"none"`
 	EgressProxy     string        `env:"R2V_EGRESS_PROXY" desc:"http://, https:// or socks5:// proxy to foreign addresses; the usual proxy variables are not read" shown:"none"`
 	FileRoots       string        `env:"R2V_FILE_ROOTS" desc:"folders whose files may be references, separated as in PATH; off for none" shown:"the client's roots, else the working folder"`
-	PricesFile      string        `env:"R2V_PRICES_FILE" desc:"a catalogue of models and prices to use instead" shown:"built in"`
+	PricesFile      string        `env:"R2V_PRICES_FILE" desc:"prices to use instead, or a whole catalogue of models and prices" shown:"built in"`
 	LogLevel        string        `env:"R2V_LOG_LEVEL, default=info" desc:"debug, info, warn or error; logs go to stderr"`
 
 	EvoLinkConfig

@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
+	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,12 +24,25 @@ var update = flag.Bool("update", false, "write the generated parts of the README
 
 // The tables of the README are made from the code.
 func TestREADME(t *testing.T) {
-	text := generated(t, "README.md", map[string]string{"tools": toolTable(t), "models": modelTable(t), "settings": settingTable()})
+	text := generated(t, "README.md", map[string]string{
+		"tools": toolTable(t), "models": modelTable(t, viaDashScope), "settings": settingTable(reflect.TypeFor[Config](), ofHTTP()...),
+	})
 	require.LessOrEqual(t, strings.Count(text, "\n"), 250, "a newcomer reads it in five minutes")
 }
 
 func TestDeploy(t *testing.T) {
-	generated(t, "docs/deploy.md", map[string]string{"metrics": metricTable(t)})
+	generated(t, "docs/deploy.md", map[string]string{
+		"metrics": metricTable(t), "settings": settingTable(reflect.TypeFor[HTTPConfig]()), "storage": settingTable(reflect.TypeFor[SaveConfig]()),
+	})
+}
+
+func TestEvoLink(t *testing.T) {
+	generated(t, "docs/evolink.md", map[string]string{"models": relayTable(t), "settings": settingTable(reflect.TypeFor[EvoLinkConfig]())})
+}
+
+// ofHTTP are the settings that a newcomer needs none of: docs/deploy.md has them.
+func ofHTTP() []reflect.Type {
+	return []reflect.Type{reflect.TypeFor[HTTPConfig](), reflect.TypeFor[SaveConfig]()}
 }
 
 // generated holds the tables of a document against the code, and returns the document.
@@ -75,23 +91,50 @@ func toolTable(t *testing.T) string {
 	return b.String()
 }
 
-func modelTable(t *testing.T) string {
-	c, err := video.BuiltIn()
-	require.NoError(t, err)
+func modelTable(t *testing.T, provider string) string {
+	c := catalogueOf(t, provider)
 	var b strings.Builder
 	b.WriteString("| model | clip | references | price of a second, by region |\n| --- | --- | --- | --- |\n")
 	for _, m := range c.Models {
-		length := fmt.Sprintf("%d–%d s", m.Duration.Min, m.Duration.Max)
-		if m.Duration.MaxWithVideo != m.Duration.Max {
-			length += fmt.Sprintf(", with a reference video to %d s", m.Duration.MaxWithVideo)
-		}
-		count := fmt.Sprintf("%d–%d, videos to %d", m.References.Min, m.References.Max, m.References.Videos)
-		if m.References.FirstFrames > 0 {
-			count += ", and a first frame"
-		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", m.Name, length, count, strings.Join(prices(c, m), "<br>"))
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", m.Name, lengths(m), counts(m), strings.Join(prices(c, m), "<br>"))
 	}
 	return b.String()
+}
+
+// relayTable tells what the relay calls each model, and what it has not got of it.
+func relayTable(t *testing.T) string {
+	var b strings.Builder
+	b.WriteString("| model | at the relay | clip | references | what it lacks |\n| --- | --- | --- | --- | --- |\n")
+	for _, m := range catalogueOf(t, viaEvoLink).Models {
+		lacks := strings.Join(slices.Sorted(maps.Keys(m.Lacks)), ", ")
+		fmt.Fprintf(&b, "| `%s` | `%s` | %s | %s | %s |\n", m.Name, m.UpstreamName, lengths(m), counts(m), lacks)
+	}
+	return b.String()
+}
+
+func catalogueOf(t *testing.T, provider string) *video.Catalogue {
+	c, err := video.BuiltIn()
+	require.NoError(t, err)
+	return c.For(provider)
+}
+
+func lengths(m *video.Model) string {
+	length := fmt.Sprintf("%d–%d s", m.Duration.Min, m.Duration.Max)
+	if m.Duration.MaxWithVideo != m.Duration.Max {
+		length += fmt.Sprintf(", with a reference video to %d s", m.Duration.MaxWithVideo)
+	}
+	return length
+}
+
+func counts(m *video.Model) string {
+	count := fmt.Sprintf("%d–%d, videos to %d", m.References.Min, m.References.Max, m.References.Videos)
+	if m.References.Images == 0 {
+		count = fmt.Sprintf("%d–%d videos", m.References.Min, m.References.Videos)
+	}
+	if m.References.FirstFrames > 0 {
+		count += ", and a first frame"
+	}
+	return count
 }
 
 func prices(c *video.Catalogue, m *video.Model) []string {
@@ -127,10 +170,10 @@ func prices(c *video.Catalogue, m *video.Model) []string {
 	return out
 }
 
-func settingTable() string {
+func settingTable(of reflect.Type, without ...reflect.Type) string {
 	var b strings.Builder
 	b.WriteString("| variable | default | meaning |\n| --- | --- | --- |\n")
-	for _, s := range settings() {
+	for _, s := range settingsOf(of, without...) {
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", s.name, s.shown, s.description)
 	}
 	return b.String()

@@ -58,11 +58,15 @@ type setting struct{ field, name, shown, description string }
 // settings describes every variable for the README and for errors; there is no other list.
 func settings() []setting { return settingsOf(reflect.TypeFor[Config]()) }
 
-func settingsOf(t reflect.Type) []setting {
+// settingsOf describes the variables of a part of the configuration, without those of some of its own parts.
+func settingsOf(t reflect.Type, without ...reflect.Type) []setting {
 	var out []setting
 	for i := range t.NumField() {
+		if slices.Contains(without, t.Field(i).Type) {
+			continue
+		}
 		if t.Field(i).Anonymous {
-			out = append(out, settingsOf(t.Field(i).Type)...)
+			out = append(out, settingsOf(t.Field(i).Type, without...)...)
 			continue
 		}
 		tag := t.Field(i).Tag
