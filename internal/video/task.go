@@ -83,6 +83,17 @@ type Callback struct {
 	Error       string    `json:"error,omitempty"` // why the last one failed
 }
 
+// Delivery is what came of one attempt to deliver a callback.
+type Delivery struct {
+	Delivered bool
+	Gone      bool      // the receiver wants to hear of it no more
+	Error     string    // why it was not delivered: a sentence with the receiver's host and nothing else of its address
+	NotBefore time.Time // before it the receiver wants no other attempt; zero where it has not said
+}
+
+// Over reports whether nothing more is sent: it was delivered, or given up.
+func (c *Callback) Over() bool { return c.ID != "" && c.NextAt.IsZero() }
+
 // LogValue shows a cost in a log line.
 func (c Cost) LogValue() slog.Value {
 	return slog.StringValue(c.High.String() + " " + c.Currency)
