@@ -76,6 +76,7 @@ type budgetAnswer struct {
 func (s *Set) estimate(ctx context.Context, in generateArguments, problems []video.Problem, _ mcp.CallToolRequest) (*estimateAnswer, error) {
 	q := s.quote(ctx, in, problems)
 	q.checkGuards(in, s.BudgetPerTask)
+	s.checkCallback(ctx, in, q)
 	budget := s.budget(ctx, q)
 	if strings.TrimSpace(in.Prompt) == "" && !q.unreadable("prompt") { // a price can be asked for before there is a prompt
 		q.forgive("prompt")

@@ -18,6 +18,7 @@ type quote struct {
 	report   *video.Report
 	unread   []video.Problem   // arguments that could not be read
 	estimate *billing.Estimate // nil when the request cannot be priced
+	callback string            // who is to be told of the end, empty for nobody
 
 	priceOf func(resolution string) *video.Price // of the same request in another resolution, nil where there is none
 }

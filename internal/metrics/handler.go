@@ -50,6 +50,7 @@ func (m *Metrics) text(ctx context.Context) []byte {
 	b = m.billed.write(b)
 	b = m.estimate.write(b)
 	b = m.saves.write(b)
+	b = m.told.write(b)
 	b = m.failures.write(b)
 	return m.process(b)
 }

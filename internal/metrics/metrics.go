@@ -22,6 +22,7 @@ type Metrics struct {
 	billed   *family[*amount]
 	estimate *family[*amount]
 	saves    *family[*counter]
+	told     *family[*counter]
 	failures *family[*counter]
 	open     *open
 }
@@ -43,6 +44,7 @@ func New(version string) *Metrics {
 		billed:   newAmounts("r2v_billed_total", "What ended tasks were billed, in the currency of the label.", "currency"),
 		estimate: newAmounts("r2v_estimated_total", "What the tasks of r2v_billed_total were estimated at, at the most.", "currency"),
 		saves:    newCounters("r2v_saves_total", "Attempts to save a clip, by whether they went well.", "outcome"),
+		told:     newCounters("r2v_callbacks_total", "Attempts to deliver a callback, by what came of them: delivered, failed, given_up.", "outcome"),
 		failures: newCounters("r2v_scrape_errors_total", "Scrapes for which the open tasks could not be counted."),
 		open:     newOpen(nil),
 	}
@@ -72,6 +74,9 @@ func (m *Metrics) Ended(t video.Task) {
 	m.billed.of(t.Estimate.Currency).add(*t.Billed)
 	m.estimate.of(t.Estimate.Currency).add(t.Estimate.High)
 }
+
+// Called counts an attempt at a callback: its outcome is "delivered", "failed" or "given_up".
+func (m *Metrics) Called(outcome string) { m.told.of(outcome).add(1) }
 
 // CountOpen sets who counts the tasks that are open, by status. It is set before the first scrape, and asked once in
 // five seconds at most; where it fails, r2v_tasks is left out and r2v_scrape_errors_total grows.

@@ -42,6 +42,9 @@ func (t *Tracker) heard(ctx context.Context, task video.Task, s video.Snapshot) 
 // saw records what the provider says of a task, and tells of its end.
 func (t *Tracker) saw(ctx context.Context, id string, s video.Snapshot, next time.Time) (video.Task, error) {
 	now, ended, err := t.Ledger.Looked(ctx, id, s, next)
+	if ended {
+		t.announce(context.WithoutCancel(ctx), &now)
+	}
 	if ended && t.Ended != nil {
 		t.Ended(context.WithoutCancel(ctx), now)
 	}

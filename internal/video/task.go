@@ -2,6 +2,7 @@ package video
 
 import (
 	"log/slog"
+	"net/url"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -89,6 +90,15 @@ type Delivery struct {
 	Gone      bool      // the receiver wants to hear of it no more
 	Error     string    // why it was not delivered: a sentence with the receiver's host and nothing else of its address
 	NotBefore time.Time // before it the receiver wants no other attempt; zero where it has not said
+}
+
+// Host is the host of the address, and all of it that may be shown: the rest may be secret.
+func (c *Callback) Host() string {
+	u, err := url.Parse(c.URL)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
 }
 
 // Over reports whether nothing more is sent: it was delivered, or given up.
