@@ -28,7 +28,7 @@ type estimateArguments struct {
 type estimateReference struct {
 	URL     string          `json:"url"`
 	Type    string          `json:"type,omitempty" catalogue:"kinds"`
-	Seconds decimal.Decimal `json:"duration_seconds,omitempty" jsonschema_description:"If it cannot be measured"`
+	Seconds decimal.Decimal `json:"duration_seconds,omitempty" jsonschema_description:"If not measurable"`
 }
 
 type estimateAnswer struct {

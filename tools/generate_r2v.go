@@ -39,7 +39,7 @@ type referenceArgument struct {
 	URL      string           `json:"url" jsonschema_description:"Public http(s) address; {only:first_frame} also: {local_file}data:image/...;base64"`
 	Type     string           `json:"type,omitempty" catalogue:"kinds" jsonschema_description:"Default: what the file is"`
 	VoiceURL string           `json:"voice_url,omitempty" jsonschema_description:"{only:voice_url} only: voice sample (wav, mp3); words go in the prompt"`
-	Seconds  *decimal.Decimal `json:"duration_seconds,omitempty" jsonschema_description:"If it cannot be measured"`
+	Seconds  *decimal.Decimal `json:"duration_seconds,omitempty" jsonschema_description:"If not measurable"`
 }
 
 // SetShort takes a reference as the wan2.6 API does: a plain address.
@@ -214,7 +214,7 @@ func (s *Set) generateR2V() (server.ServerTool, error) {
 	return declare(s, declaration{
 		name: "generate_r2v", title: "Buy a video clip",
 		description: `Buys a reference-to-video clip: people or things from your images and videos act in a new video. Costs money: call estimate_cost first; set max_cost.
-Answers with task_id; a clip takes 1-5 minutes: wait with get_task. Never call again to check. Repeat a lost call unchanged: the same idempotency_key never buys twice.`,
+Returns task_id; a clip takes 1-5 minutes: wait with get_task. Never call again to check. Repeat a lost call unchanged: the same idempotency_key never buys twice.`,
 		openWorld: true,
 	}, arguments, s.generate)
 }
