@@ -48,6 +48,7 @@ type Config struct {
 	EvoLinkConfig
 	HTTPConfig
 	SaveConfig
+	CallbackConfig
 
 	perTask, perDay *decimal.Decimal // the budgets, nil for none
 	fileRoots       []string         // FileRoots
@@ -167,6 +168,7 @@ func (c *Config) verify(catalogue *video.Catalogue) error {
 	c.verifyReach(bad)
 	c.verifyHTTP(bad)
 	c.verifySave(bad)
+	c.verifyCallbacks(bad)
 	for name, b := range map[string]struct {
 		text string
 		into **decimal.Decimal

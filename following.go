@@ -105,7 +105,14 @@ func (f *following) open() int {
 
 // unfinished reports whether more is to become of a task by itself.
 func (f *following) unfinished(t *followed) bool {
-	return !t.elsewhere && f.follower.Unfinished(&t.Task)
+	return !t.elsewhere && (f.follower.Unfinished(&t.Task) || f.untold(t))
+}
+
+// untold reports whether who is to be told of a task's end is about to be: after four attempts in vain it is left to a server.
+func (f *following) untold(t *followed) bool {
+	const quick = 3
+	c := t.Callback
+	return f.follower.Callbacks != nil && t.Owner == "" && c != nil && !c.NextAt.IsZero() && c.Attempts <= quick
 }
 
 // look reads from the ledger how tasks go on, and which are new.

@@ -84,6 +84,7 @@ func person(ctx context.Context) string { return auth.From(ctx).Name }
 func (l *life) surface(cfg *Config, catalogue *video.Catalogue, counted *metrics.Metrics, base string, o *serve.Options) error {
 	set, media := l.toolbox(cfg, catalogue)
 	set.Person, set.MostWaiting, set.HidePaths, set.Link = person, waitsOverHTTP, cfg.guarded(), l.link(base)
+	l.tasks.Named = cfg.guarded() // what is said to people with a name names no place of this machine
 	set.NoFiles = cfg.FileRoots == "" || cfg.FileRoots == "off"
 	set.Called = func(ctx context.Context, c tools.Call) {
 		counted.Call(c.Tool, c.Outcome, c.Took)

@@ -46,6 +46,7 @@ func (p *program) watch(ctx context.Context) error {
 		return advised(err)
 	}
 	defer l.close()
+	l.toolbox(cfg, catalogue) // in whose words ends are told
 	l.logger.InfoContext(ctx, "following the ledger's tasks", "ledger", cfg.ledgerName())
 	l.tasks.Run(ctx)
 	l.logger.InfoContext(context.WithoutCancel(ctx), "asked to stop")
@@ -66,6 +67,7 @@ func (p *program) track(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	l.toolbox(cfg, catalogue) // in whose words ends are told
 	f := &following{follower: l.tasks, view: v, patience: max(4*cfg.PollInterval, 3*time.Second)}
 	if err := f.begin(ctx); err != nil {
 		return errors.Join(advised(err), l.tasks.Ledger.Close())

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"r2v-mcp/internal/callback"
 	"r2v-mcp/internal/egress"
 	"r2v-mcp/internal/ledger"
 	"r2v-mcp/internal/metrics"
@@ -38,9 +39,10 @@ type life struct {
 	door    *http.Client // to the links of results
 	looking *http.Client // to the addresses of references
 	logger  *slog.Logger
-	store   store // nil where nothing is saved
-	hasKey  bool  // to look at tasks with
-	growth  int   // of the heap, in percent
+	store   store            // nil where nothing is saved
+	sender  *callback.Sender // nil where nobody is called back
+	hasKey  bool             // to look at tasks with
+	growth  int              // of the heap, in percent
 }
 
 // newLife makes what the settings name. What is counted is told to counted, if there is one.
@@ -68,6 +70,9 @@ func newLife(cfg *Config, catalogue *video.Catalogue, logger *slog.Logger, count
 	if l.store != nil {
 		t.Saver = l.store
 	}
+	if l.sender, err = cfg.sender(); err != nil {
+		return nil, err
+	}
 	if counted != nil {
 		l.count(counted)
 	}
@@ -80,6 +85,7 @@ func (l *life) count(m *metrics.Metrics) {
 	t := l.tasks
 	t.Provider = m.Provider(t.Provider)
 	t.Ended = func(_ context.Context, task video.Task) { m.Ended(task) }
+	t.Called = m.Called
 	if t.Saver != nil {
 		t.Saver = m.Saves(t.Saver)
 	}
@@ -89,11 +95,13 @@ func (l *life) count(m *metrics.Metrics) {
 // toolbox makes the tools' set, and what looks at references for them.
 func (l *life) toolbox(cfg *Config, catalogue *video.Catalogue) (*tools.Set, *preflight.Preflight) {
 	media := &preflight.Preflight{Client: l.looking, Uploads: l.uploads, Service: cfg.serviceHost()}
-	return &tools.Set{
+	set := &tools.Set{
 		Catalogue: catalogue, Region: cfg.Region, Tasks: l.tasks, Media: media, BudgetPerTask: cfg.perTask,
 		MaxWait: cfg.MaxWait, PollInterval: cfg.PollInterval, Saves: l.tasks.Saver != nil, Link: l.link(""),
 		Console: l.tasks.Provider.Words().Console,
-	}, media
+	}
+	l.callBack(set)
+	return set, media
 }
 
 // ledger is the one that the settings name. It opens nothing yet.
@@ -101,6 +109,7 @@ func (c *Config) ledger() *ledger.Ledger {
 	return ledger.New(ledger.Options{
 		Path: c.ledgerPath(), DatabaseURL: c.Database, Upstream: c.upstream(), Account: c.account(),
 		Window: c.DuplicateWindow, BudgetPerDay: c.perDay, BudgetPerPerson: c.perPerson,
+		Patience: min(video.LongestCall, c.MaxWait),
 	})
 }
 

@@ -68,7 +68,7 @@ func (s *Set) cancelTask() (server.ServerTool, error) {
 	}
 	return declare(s, declaration{
 		name: "cancel_task", title: "Cancel a video clip",
-		description: "Cancels a task while it is PENDING, which costs nothing. A RUNNING task cannot be stopped.",
+		description: "Cancels a PENDING task, which costs nothing. A RUNNING one cannot be stopped.",
 		destructive: true, idempotent: true, openWorld: true,
 	}, arguments, s.cancel)
 }

@@ -28,7 +28,7 @@ type estimateArguments struct {
 type estimateReference struct {
 	URL     string          `json:"url"`
 	Type    string          `json:"type,omitempty" catalogue:"kinds"`
-	Seconds decimal.Decimal `json:"duration_seconds,omitempty" jsonschema_description:"If it cannot be measured"`
+	Seconds decimal.Decimal `json:"duration_seconds,omitempty" jsonschema_description:"If not measurable"`
 }
 
 type estimateAnswer struct {
@@ -76,6 +76,7 @@ type budgetAnswer struct {
 func (s *Set) estimate(ctx context.Context, in generateArguments, problems []video.Problem, _ mcp.CallToolRequest) (*estimateAnswer, error) {
 	q := s.quote(ctx, in, problems)
 	q.checkGuards(in, s.BudgetPerTask)
+	s.checkCallback(ctx, in, q)
 	budget := s.budget(ctx, q)
 	if strings.TrimSpace(in.Prompt) == "" && !q.unreadable("prompt") { // a price can be asked for before there is a prompt
 		q.forgive("prompt")

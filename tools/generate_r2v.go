@@ -31,15 +31,16 @@ type generateArguments struct {
 	PromptExtend   *bool               `json:"prompt_extend,omitempty" jsonschema_description:"{only:prompt_extend} only{prompt_extend}"`
 	Watermark      *bool               `json:"watermark,omitempty"`
 	Seed           *int64              `json:"seed,omitempty" jsonschema_description:"{unless:seed}"`
-	MaxCost        *decimal.Decimal    `json:"max_cost,omitempty" jsonschema_description:"Refuse above this, in the estimate's currency"`
+	MaxCost        *decimal.Decimal    `json:"max_cost,omitempty" jsonschema_description:"Refuse above; in the estimate's currency"`
 	IdempotencyKey string              `json:"idempotency_key,omitempty" jsonschema_description:"Your own, from the first call on"`
+	CallbackURL    string              `json:"callback_url,omitempty" jsonschema_description:"https address told of the end"`
 }
 
 type referenceArgument struct {
 	URL      string           `json:"url" jsonschema_description:"Public http(s) address{addresses}"`
 	Type     string           `json:"type,omitempty" catalogue:"kinds" jsonschema_description:"Default: what the file is"`
-	VoiceURL string           `json:"voice_url,omitempty" jsonschema_description:"{only:voice_url} only: voice sample (wav, mp3); the words go in the prompt"`
-	Seconds  *decimal.Decimal `json:"duration_seconds,omitempty" jsonschema_description:"If it cannot be measured"`
+	VoiceURL string           `json:"voice_url,omitempty" jsonschema_description:"{only:voice_url} only: voice sample (wav, mp3); words go in the prompt"`
+	Seconds  *decimal.Decimal `json:"duration_seconds,omitempty" jsonschema_description:"If not measurable"`
 }
 
 // SetShort takes a reference as the wan2.6 API does: a plain address.
@@ -117,6 +118,7 @@ type referenceAnswer struct {
 func (s *Set) generate(ctx context.Context, in generateArguments, problems []video.Problem, req mcp.CallToolRequest) (*generateAnswer, error) {
 	q := s.quote(ctx, in, problems)
 	q.checkGuards(in, s.BudgetPerTask)
+	s.checkCallback(ctx, in, q)
 	if found := q.problems(); len(found) > 0 {
 		return s.refused(ctx, in, q, found)
 	}
@@ -132,7 +134,7 @@ func (s *Set) buy(ctx context.Context, in generateArguments, q *quote, req mcp.C
 	longest := min(video.LongestCall, s.MaxWait)
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
-	order := video.Order{Request: q.report.Request, Estimate: q.cost(), IdempotencyKey: in.IdempotencyKey, Owner: s.owner(ctx)}
+	order := video.Order{Request: q.report.Request, Estimate: q.cost(), IdempotencyKey: in.IdempotencyKey, Owner: s.owner(ctx), CallbackURL: q.callback}
 	if q.hasFiles() {
 		bringing, cancel := context.WithTimeout(ctx, longest*3/4) // and the rest is for the purchase
 		defer cancel()
@@ -173,6 +175,9 @@ func (s *Set) bought(ctx context.Context, task video.Task, replayed bool, q *quo
 	}
 	if f := task.Failure; f != nil && task.Status == video.Unknown {
 		out.Warnings = append(out.Warnings, "the service's answer was lost: "+f.Code+" "+f.Message)
+	}
+	if kept := keptCallback(&task, q.callback); replayed && kept != "" {
+		out.Warnings = append(out.Warnings, kept)
 	}
 	if replayed {
 		out.NextStep = cmp.Or(afterReplay(&task), out.NextStep)
@@ -222,7 +227,7 @@ func (s *Set) generateR2V() (server.ServerTool, error) {
 	return declare(s, declaration{
 		name: "generate_r2v", title: "Buy a video clip",
 		description: `Buys a reference-to-video clip: people or things from your images and videos act in a new video. Costs money: call estimate_cost first` + guard + `.
-Answers with task_id; the clip takes 1-5 minutes: wait with get_task. Never call again to check. To repeat a lost call, send it unchanged: the same idempotency_key never buys twice.`,
+Returns task_id; a clip takes 1-5 minutes: wait with get_task. Never call again to check. Repeat a lost call unchanged: the same idempotency_key never buys twice.`,
 		openWorld: true,
 	}, arguments, s.generate)
 }

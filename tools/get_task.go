@@ -48,6 +48,7 @@ type taskAnswer struct {
 	Cost           *taskCost    `json:"cost,omitempty"`
 	Charged        string       `json:"charged" catalogue:"charged" jsonschema_description:"A task is charged when it succeeds"`
 	Error          *errorAnswer `json:"error,omitempty"`
+	Callback       *callAnswer  `json:"callback,omitempty"`
 	PollAfter      int          `json:"poll_after_seconds,omitempty"`
 	Warnings       []string     `json:"warnings,omitempty"`
 	NextStep       string       `json:"next_step"`
@@ -169,6 +170,7 @@ func (s *Set) taskAnswer(ctx context.Context, task video.Task, lookErr error) *t
 	if f := task.Failure; f != nil {
 		out.Error = &errorAnswer{Code: f.Code, Message: f.Message, Advice: f.Advice, Retryable: f.Retryable, RequestID: f.RequestID}
 	}
+	out.Callback = asCallback(&task)
 	out.Warnings = s.taskWarnings(&task, clip)
 	if lookErr != nil {
 		out.Warnings = append(out.Warnings, "this may not be the newest state: "+s.told(lookErr).Error())
@@ -188,7 +190,7 @@ func (s *Set) getTask() (server.ServerTool, error) {
 	}
 	return declare(s, declaration{
 		name: "get_task", title: "Wait for a video clip",
-		description: "Waits until a task ends or wait_seconds pass; returns status, " + what + " and billed cost. Free. Repeat while PENDING or RUNNING.",
+		description: "Waits for a task's end or wait_seconds; returns status, " + what + " and billed cost. Free. Repeat while PENDING or RUNNING.",
 		readOnly:    true, idempotent: true, openWorld: true,
 	}, arguments, s.task)
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"r2v-mcp/dashscope"
+	"r2v-mcp/internal/callback"
 	"r2v-mcp/internal/clips"
 	"r2v-mcp/internal/egress"
 	"r2v-mcp/internal/ledger"
@@ -60,6 +61,7 @@ type options struct {
 	unreachable  bool          // nobody listens where the service should be: a port that was closed may be another test's by then
 	refuse       string        // a part of paths that the service of a looking world refuses
 	absence      time.Duration // how long a purchase of unknown fate is looked for; 0 is the program's own patience
+	callbacks    *callback.Sender
 }
 
 const simulatedKey = "sk-canary-5f1d0c"
@@ -110,10 +112,6 @@ func (w *world) set(o options) *tools.Set {
 	if o.noKey {
 		tasks.Provider = provider.WithoutKey{Of: provider.DashScopeWords()}
 	}
-	ctx, stop := context.WithCancel(context.WithoutCancel(w.t.Context()))
-	done := make(chan struct{})
-	go func() { tasks.Run(ctx); close(done) }()
-	w.t.Cleanup(func() { stop(); <-done; tasks.Drain() })
 	set := &tools.Set{Catalogue: catalogue, Region: region, Tasks: tasks, MaxWait: 50 * time.Second, PollInterval: 15 * time.Second, Saves: true, Console: tasks.Provider.Words().Console}
 	if o.looks != nil {
 		uploads := &upload.Uploads{Provider: tasks.Provider, Ledger: w.book}
@@ -124,6 +122,13 @@ func (w *world) set(o options) *tools.Set {
 		d := decimal.RequireFromString(o.budget)
 		set.BudgetPerTask = &d
 	}
+	if o.callbacks != nil {
+		set.Callbacks, tasks.Callbacks, tasks.Body = o.callbacks, o.callbacks, set.CallbackBody
+	}
+	ctx, stop := context.WithCancel(context.WithoutCancel(w.t.Context()))
+	done := make(chan struct{})
+	go func() { tasks.Run(ctx); close(done) }()
+	w.t.Cleanup(func() { stop(); <-done; tasks.Drain() })
 	return set
 }
 

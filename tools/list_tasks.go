@@ -165,7 +165,7 @@ func (s *Set) listTasks() (server.ServerTool, error) {
 	}
 	return declare(s, declaration{
 		name: "list_tasks", title: "List video clips",
-		description: "Lists tasks, newest first, with status, cost and " + clips + ". Free. Finds a task_id that was lost.",
+		description: "Lists tasks, newest first, with status, cost and " + clips + ". Free. Finds a lost task_id.",
 		readOnly:    true, idempotent: true,
 	}, arguments, s.list)
 }

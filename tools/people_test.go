@@ -37,7 +37,7 @@ func people(t *testing.T, o options, perPerson string, names ...string) []*world
 	for _, name := range names {
 		p := w.on(t)
 		p.connect(&tools.Set{
-			Catalogue: shared.Catalogue, Region: shared.Region, Tasks: shared.Tasks, MaxWait: shared.MaxWait, PollInterval: shared.PollInterval, Saves: shared.Saves,
+			Catalogue: shared.Catalogue, Region: shared.Region, Tasks: shared.Tasks, MaxWait: shared.MaxWait, PollInterval: shared.PollInterval, Saves: shared.Saves, Callbacks: shared.Callbacks,
 			Person: func(context.Context) string { return name },
 		})
 		all = append(all, p)

@@ -19,6 +19,7 @@ type quote struct {
 	unread   []video.Problem   // arguments that could not be read
 	estimate *billing.Estimate // nil when the request cannot be priced; where no rate is known it tells the seconds alone
 	region   *video.Region     // nil where the settings name none that is known
+	callback string            // who is to be told of the end, empty for nobody
 
 	priceOf func(resolution string) *video.Price // of the same request in another resolution, nil where there is none
 }

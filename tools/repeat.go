@@ -20,7 +20,9 @@ func (s *Set) refused(ctx context.Context, in generateArguments, q *quote, found
 		what: fmt.Sprintf("Refused before anything was sent: %d problem(s).", len(found)), problems: found, charged: video.NotCharged,
 		next: "Correct the arguments and call generate_r2v again; estimate_cost checks a request without buying it.",
 	}
-	ofNow := func(p video.Problem) bool { return p.Field == "max_cost" || p.Field == "cost" || p.OfFile }
+	ofNow := func(p video.Problem) bool {
+		return p.Field == "max_cost" || p.Field == "cost" || p.Field == callbackField || p.OfFile
+	}
 	ofFile := slices.ContainsFunc(found, func(p video.Problem) bool { return p.OfFile })
 	if slices.ContainsFunc(found, func(p video.Problem) bool { return !ofNow(p) }) || in.IdempotencyKey == "" && !ofFile {
 		return nil, no

@@ -44,12 +44,20 @@ type Media interface {
 	Bring(ctx context.Context, r *video.Report, progress func(done, total int64)) (video.Request, error)
 }
 
+// Callbacks is where addresses are checked that are to be told of a task's end.
+type Callbacks interface {
+	// Check returns the problem for which an address is not taken, nil for none, and else a warning, empty for none. It repeats no more of the
+	// address than its host.
+	Check(ctx context.Context, address string) (problem *video.Problem, warning string)
+}
+
 // Set is what the tools are made from.
 type Set struct {
 	Catalogue     *video.Catalogue
 	Region        string // where requests go: it decides prices and which models there are
 	Tasks         Tasks
 	Media         Media            // nil where nothing is looked at
+	Callbacks     Callbacks        // nil where the operator lets nobody be called
 	BudgetPerTask *decimal.Decimal // the operator's highest price of one clip, nil for none
 	MaxWait       time.Duration    // the longest get_task holds a call
 	PollInterval  time.Duration    // how often an open task is looked at

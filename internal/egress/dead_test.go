@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"r2v-mcp/internal/egress"
+	"r2v-mcp/internal/egress/egresstest"
 )
 
 func TestWhichAnswersAreFinal(t *testing.T) {
@@ -56,7 +57,7 @@ func TestWhichConnectionsAreFinal(t *testing.T) {
 	defer secure.Close()
 	insecure := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer insecure.Close()
-	door := newDoor(t, egress.Settings{Allow: []string{"127.0.0.1"}}.With(resolver(private()), 0))
+	door := newDoor(t, egress.Settings{Allow: []string{"127.0.0.1"}}.With(egresstest.Resolver(private()), 0))
 	for _, c := range []struct {
 		address, why string
 		dead         bool

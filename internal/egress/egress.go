@@ -23,8 +23,10 @@ var (
 	errRedirects = complaint("leads on more often than five times")
 	errLoop      = complaint("leads on in a circle")
 	errDowngrade = complaint("leads on from https to http")
-	errLocation  = complaint("leads on to what is no address")
 )
+
+// ErrLocation says that an answer leads on to what is no address.
+var ErrLocation error = complaint("leads on to what is no address")
 
 // Settings are what the operator decides about foreign addresses.
 type Settings struct {
@@ -36,9 +38,10 @@ type Settings struct {
 	Proxy string
 	// UserAgent is who asks, on each request that does not say it itself; empty for Go's own, which some servers refuse.
 	UserAgent string
+	// Resolver is who is asked for the addresses of names, nil for the system's own.
+	Resolver *net.Resolver
 
-	resolver *net.Resolver // nil for the system's
-	idle     time.Duration // 0 for idleTimeout
+	idle time.Duration // 0 for idleTimeout
 }
 
 // NewClient returns an HTTP client for foreign addresses. Each address, also of a redirect, is checked by [CheckURL], and again
@@ -93,7 +96,7 @@ func (d *door) RoundTrip(req *http.Request) (*http.Response, error) {
 	if leads := resp.Header.Get("Location"); leads != "" && resp.StatusCode/100 == 3 {
 		if _, err := req.URL.Parse(leads); err != nil { // net/http's own words would repeat what may be a signed link
 			resp.Body.Close()
-			return nil, errLocation
+			return nil, ErrLocation
 		}
 	}
 	return resp, nil

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"r2v-mcp/internal/egress"
+	"r2v-mcp/internal/egress/egresstest"
 )
 
 func get(t *testing.T, c *http.Client, address string) (*http.Response, error) {
@@ -174,7 +175,7 @@ func TestAHostOpensNoOtherSpellingOfItsMachine(t *testing.T) {
 		{"xn--bcher-kva.example", "bücher.example", true}, {"127.0.0.0/8", "[::ffff:127.0.0.1]", false}, {"::1/128", "six.example", true}, {"10.0.0.0/8", "both.example", false},
 	} {
 		before := in.visits.Load()
-		door := newDoor(t, egress.Settings{Allow: []string{strings.ReplaceAll(c.allow, "PORT", in.port)}}.With(resolver(private()), 0))
+		door := newDoor(t, egress.Settings{Allow: []string{strings.ReplaceAll(c.allow, "PORT", in.port)}}.With(egresstest.Resolver(private()), 0))
 		_, err := get(t, door, "http://"+c.host+":"+in.port)
 		require.Equal(t, c.opens, err == nil, "%+v %v", c, err)
 		require.Equal(t, c.opens, in.visits.Load() > before, "%+v", c)

@@ -10,7 +10,7 @@ import (
 
 // With gives a client of tests a resolver and an idle limit of its own.
 func (s Settings) With(r *net.Resolver, idle time.Duration) Settings {
-	s.resolver, s.idle = r, idle
+	s.Resolver, s.idle = r, idle
 	return s
 }
 

@@ -29,7 +29,7 @@ type gate struct {
 }
 
 func newGate(s Settings) (*gate, error) {
-	g := &gate{resolver: s.resolver}
+	g := &gate{resolver: s.Resolver}
 	if g.resolver == nil {
 		g.resolver = net.DefaultResolver
 	}
@@ -146,6 +146,30 @@ func (g *gate) route(req *http.Request) (*url.URL, error) {
 	return g.proxy, g.checkName(req.Context(), host)
 }
 
+// CheckPublic refuses an address before it is asked, with a [*Refused]: what [CheckURL] refuses, and what a client of these settings would
+// not dial. Of a name with several addresses none may be private. It asks for the name's addresses, for up to 3 s; where that fails, the
+// error is one that [Dead] explains, unless there is a proxy, which may know the name. Settings that [NewClient] refuses are refused in its words.
+func (s Settings) CheckPublic(ctx context.Context, u *url.URL) error {
+	if err := CheckURL(u); err != nil {
+		return err
+	}
+	g, err := newGate(s)
+	if err == nil && s.Proxy != "" {
+		g.proxy, err = parseProxy(s.Proxy)
+	}
+	if err != nil {
+		return err
+	}
+	host, port, err := net.SplitHostPort(hostPort(u))
+	if err != nil || g.opens(host, port) {
+		return err
+	}
+	if addr, err := netip.ParseAddr(host); err == nil {
+		return g.check(host, addr)
+	}
+	return g.checkName(ctx, host)
+}
+
 // checkName refuses names that are private by their form, or that lead to private addresses from here.
 func (g *gate) checkName(ctx context.Context, host string) error {
 	name := plain(host)
@@ -162,7 +186,10 @@ func (g *gate) checkName(ctx context.Context, host string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
-	addrs, _ := g.resolver.LookupNetIP(ctx, "ip", host) // a name that only the proxy can resolve is the proxy's to judge
+	addrs, err := g.resolver.LookupNetIP(ctx, "ip", host)
+	if err != nil && g.proxy == nil { // a name that only the proxy can resolve is the proxy's to judge
+		return fail(host, err)
+	}
 	for _, addr := range addrs {
 		if err := g.check(host, addr.Unmap()); err != nil {
 			return err

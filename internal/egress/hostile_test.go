@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"r2v-mcp/internal/egress"
+	"r2v-mcp/internal/egress/egresstest"
 )
 
 // hostile are addresses of which none is to be asked. PORT is that of a service on both loopbacks of this machine.
@@ -69,7 +70,7 @@ func private() map[string][][]string {
 
 func TestHostileAddressesAreNotReached(t *testing.T) {
 	in := newInside(t)
-	dns := resolver(private())
+	dns := egresstest.Resolver(private())
 	// What looks once, before it dials, finds a public address here.
 	seen, err := dns.LookupNetIP(t.Context(), "ip4", "rebind.example")
 	require.NoError(t, err)
@@ -96,7 +97,7 @@ func TestHostileAddressesAreNotReached(t *testing.T) {
 // Without this the test above could not fail.
 func TestHostileAddressesAreCountedWhereTheyAreOpened(t *testing.T) {
 	in := newInside(t)
-	door := newDoor(t, egress.Settings{Allow: []string{"127.0.0.0/8", "::1/128"}}.With(resolver(private()), 0))
+	door := newDoor(t, egress.Settings{Allow: []string{"127.0.0.0/8", "::1/128"}}.With(egresstest.Resolver(private()), 0))
 	for i, address := range []string{"http://127.0.0.1:PORT/", "http://[::1]:PORT/", "http://localhost:PORT/", "http://both.example:PORT/", "http://six.example:PORT/", "http://bücher.example:PORT/"} {
 		resp, err := get(t, door, strings.ReplaceAll(address, "PORT", in.port))
 		require.NoError(t, err, address)
@@ -115,7 +116,7 @@ func TestNoRedirectLeadsInside(t *testing.T) {
 	}))
 	defer outside.Close()
 	address := outside.Listener.Addr().String()
-	door := newDoor(t, egress.Settings{Allow: []string{address}}.With(resolver(private()), 0))
+	door := newDoor(t, egress.Settings{Allow: []string{address}}.With(egresstest.Resolver(private()), 0))
 	for _, code = range []int{301, 302, 303, 307, 308} {
 		for _, to = range []string{
 			"http://127.0.0.1:PORT/secret", "//[::1]:PORT/secret", "http://localhost:PORT/secret", "http://both.example:PORT/secret", "http://2130706433:PORT/secret",
@@ -141,7 +142,7 @@ func TestNoRedirectLeadsInside(t *testing.T) {
 }
 
 func TestRefusalsNameHostAndKind(t *testing.T) {
-	door := newDoor(t, egress.Settings{}.With(resolver(private()), 0))
+	door := newDoor(t, egress.Settings{}.With(egresstest.Resolver(private()), 0))
 	for host, says := range map[string]string{
 		"127.0.0.1": "is a loopback address", "[::1]": "is a loopback address", "10.1.2.3": "is a private address", "[fd00::1]": "is a private address",
 		"169.254.169.254": "is a cloud's own metadata address", "100.100.100.200": "is a cloud's own metadata address", "168.63.129.16": "is a cloud's own metadata address",

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"r2v-mcp/internal/egress"
+	"r2v-mcp/internal/egress/egresstest"
 )
 
 // proxy answers for the whole world, and keeps what it was asked.
@@ -53,7 +54,7 @@ func TestNothingPrivateIsAskedOfAProxy(t *testing.T) {
 	in, p := newInside(t), newProxy(t)
 	dns := private()
 	dns["xn--bcher-kva.example"] = [][]string{{"10.0.0.1"}}
-	door := newDoor(t, egress.Settings{Proxy: p.URL}.With(resolver(dns), 0))
+	door := newDoor(t, egress.Settings{Proxy: p.URL}.With(egresstest.Resolver(dns), 0))
 	more := []string{"http://intranet/", "http://printer.local/", "http://metadata.google.internal/", "http://a.localhost/", "http://router.home.arpa./", "http://xn--bcher-kva.example/"}
 	for _, address := range append(hostile(), more...) {
 		if strings.Contains(address, "rebind.example") {
@@ -81,7 +82,7 @@ func TestProxyIsAskedForWhatIsPublicOrUnknownHere(t *testing.T) {
 	in := newInside(t)
 	u := strings.Replace(p.URL, "http://", "http://user:pass%20word@", 1)
 	door := newDoor(t, egress.Settings{Proxy: u, Allow: []string{"media.internal", "10.0.0.0/8", "127.0.0.1:" + in.port, "::1/128"}}.
-		With(resolver(map[string][][]string{"public.example": {{"93.184.215.14"}}, "open.example": {{"10.0.0.1"}}}), 0))
+		With(egresstest.Resolver(map[string][][]string{"public.example": {{"93.184.215.14"}}, "open.example": {{"10.0.0.1"}}}), 0))
 	for _, address := range []string{"http://public.example/a?b", "http://unknown.example/", "http://93.184.215.14/", "http://10.2.3.4/", "http://media.internal/", "http://open.example/"} {
 		_, err := get(t, door, address)
 		require.NoError(t, err, address)
@@ -110,7 +111,7 @@ func TestProxyOfSocks(t *testing.T) {
 	defer listener.Close()
 	asked := make(chan string, 1)
 	go socks(listener, server.Listener.Addr().String(), asked)
-	door := newDoor(t, egress.Settings{Proxy: "socks5://user:word@" + listener.Addr().String()}.With(resolver(private()), 0))
+	door := newDoor(t, egress.Settings{Proxy: "socks5://user:word@" + listener.Addr().String()}.With(egresstest.Resolver(private()), 0))
 	resp, err := get(t, door, "http://public.example/")
 	require.NoError(t, err)
 	body, err := io.ReadAll(resp.Body)
@@ -154,7 +155,7 @@ func TestProxysPasswordIsNotShown(t *testing.T) {
 	require.NoError(t, err)
 	closed.Close()
 	for _, scheme := range []string{"http", "https", "socks5"} {
-		door := newDoor(t, egress.Settings{Proxy: scheme + "://user:hunter2@" + closed.Addr().String()}.With(resolver(nil), 0))
+		door := newDoor(t, egress.Settings{Proxy: scheme + "://user:hunter2@" + closed.Addr().String()}.With(egresstest.Resolver(nil), 0))
 		for _, address := range []string{"http://public.example/", "https://public.example/"} {
 			_, err := get(t, door, address)
 			require.Error(t, err)

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -119,14 +120,18 @@ func held(t *video.Task) (most int64) {
 }
 
 // NotBought records that a purchase came to nothing, which sets its budget free, or that nobody can tell, which does not. It
-// concerns the claim that was looked at: one that was set free meanwhile and claimed again is another's.
+// concerns the claim that was looked at: one that was set free meanwhile and claimed again is another's. Who is to be called back is told
+// where the caller cannot have been: of a purchase that was in doubt, or under way for longer than its caller waits.
 func (l *Ledger) NotBought(ctx context.Context, task video.Task, reason *video.Error) (video.Task, error) {
 	if reason.Charged == video.ChargedUnknown {
 		return l.become(ctx, task.ID, `UPDATE r2v_task SET status = 'UNKNOWN', failure = $2, due_at = NULL, version = version + 1
 			WHERE id = $1 AND created_at = $3 AND `+unbought+` RETURNING `+columns, pack(&reason.Failure), micros(task.CreatedAt))
 	}
-	return l.become(ctx, task.ID, `UPDATE r2v_task SET status = 'FAILED', failure = $2, reserved = 0, due_at = NULL, version = version + 1
-		WHERE id = $1 AND created_at = $3 AND `+unbought+` RETURNING `+columns, pack(&reason.Failure), micros(task.CreatedAt))
+	now := time.Now()
+	return l.become(ctx, task.ID, `UPDATE r2v_task SET status = 'FAILED', failure = $2, reserved = 0, due_at = NULL, version = version + 1,
+		`+tell("(status = 'UNKNOWN' OR created_at <= $6)", "$4", "$5")+`
+		WHERE id = $1 AND created_at = $3 AND `+unbought+` RETURNING `+columns, pack(&reason.Failure), micros(task.CreatedAt),
+		newMessage(), micros(now), micros(now.Add(-cmp.Or(l.Patience, video.LongestCall)/2)))
 }
 
 // Interrupted puts the purchases in doubt whose process has given no sign of life, and tells how many there were.
@@ -140,7 +145,8 @@ func (l *Ledger) Interrupted(ctx context.Context) (int64, error) {
 // Looked records what the provider said of a task that is open; what it is silent about stays as it was known. A bill replaces
 // what was held for it, a failure sets it free. A success stays one, whatever an older view of it says. A clip that is to be
 // saved is due at next; the zero time is never. It reports whether this call has ended the task: of all calls of all processes
-// one does, that after which the provider is asked no more. A success ends with its link, by when its bill is known.
+// one does, that after which the provider is asked no more. A success ends with its link, by when its bill is known. The end's callback is
+// due at once; that of a clip that is to be saved waits for that, see [Ledger.Saved], but for no longer than a minute.
 func (l *Ledger) Looked(ctx context.Context, id string, s video.Snapshot, next time.Time) (task video.Task, ended bool, err error) {
 	before, err := l.Task(ctx, id)
 	if err != nil {
@@ -149,6 +155,10 @@ func (l *Ledger) Looked(ctx context.Context, id string, s video.Snapshot, next t
 	var billed string
 	reserved := int64(-1) // as it is
 	s.VideoURL = storable(s.VideoURL)
+	tellAt := time.Now()
+	if s.Status == video.Succeeded && !next.IsZero() {
+		tellAt = tellAt.Add(saveGrace)
+	}
 	if !s.Status.Open() && s.EndedAt.IsZero() && before.EndedAt.IsZero() {
 		s.EndedAt = time.Now()
 	}
@@ -170,9 +180,9 @@ func (l *Ledger) Looked(ctx context.Context, id string, s video.Snapshot, next t
 		failure = CASE WHEN status = 'SUCCEEDED' THEN failure ELSE CAST($9 AS TEXT) END,
 		billed   = CASE WHEN CAST($10 AS TEXT) <> '' THEN CAST($10 AS TEXT) ELSE billed END,
 		reserved = CASE WHEN CAST($11 AS BIGINT) >= 0 AND (status <> 'SUCCEEDED' OR CAST($2 AS TEXT) = 'SUCCEEDED') THEN CAST($11 AS BIGINT) ELSE reserved END,
-		due_at = $12, progress = CASE WHEN CAST($13 AS BIGINT) > 0 THEN CAST($13 AS BIGINT) ELSE progress END, version = version + 1 WHERE id = $1 AND `+followed+` RETURNING `+columns,
+		due_at = $12, progress = CASE WHEN CAST($13 AS BIGINT) > 0 THEN CAST($13 AS BIGINT) ELSE progress END, version = version + 1, `+tell(ends, "$14", "$15")+` WHERE id = $1 AND `+followed+` RETURNING `+columns,
 		s.Status, micros(time.Now()), micros(s.SubmittedAt), micros(s.ScheduledAt), micros(s.EndedAt), s.VideoURL, pack(s.Usage), pack(s.Failure),
-		billed, reserved, due(next), s.Progress)
+		billed, reserved, due(next), s.Progress, newMessage(), micros(tellAt))
 	return task, changed && !task.Status.Open() && !task.Linkless(), err // it was open or without a link: the statement applies to no other
 }
 
@@ -182,14 +192,16 @@ func (l *Ledger) Relinked(ctx context.Context, id, videoURL string) (video.Task,
 }
 
 // Saved records where the clip of a finished task is, and what is wrong with it; without a path it could not be saved, and is
-// tried again at next. The zero time is never.
+// tried again at next. The zero time is never. The callback of the task's end need not wait any longer.
 func (l *Ledger) Saved(ctx context.Context, id, path string, failure error, next time.Time) (video.Task, error) {
 	words := ""
 	if failure != nil {
 		words = failure.Error()
 	}
-	return l.become(ctx, id, `UPDATE r2v_task SET saved_to = $2, save_error = $3, due_at = $4, version = version + 1
-		WHERE id = $1 AND `+unsaved+` RETURNING `+columns, storable(path), storable(words), due(next))
+	return l.become(ctx, id, `UPDATE r2v_task SET saved_to = $2, save_error = $3, due_at = $4, version = version + 1,
+		callback = `+told("(video_url <> '' OR CAST($2 AS TEXT) <> '')", "$5", "callback")+`,
+		callback_due_at = CASE WHEN `+untried+` THEN $6 ELSE `+told("(video_url <> '' OR CAST($2 AS TEXT) <> '')", "$6", "callback_due_at")+` END
+		WHERE id = $1 AND `+unsaved+` RETURNING `+columns, storable(path), storable(words), due(next), newMessage(), micros(time.Now()))
 }
 
 // Disowned puts a purchase in doubt again that found an id in the provider's list, when it turns out to be another one's.

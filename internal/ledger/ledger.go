@@ -54,6 +54,8 @@ type Options struct {
 	Zone            *time.Location   // where the budget's days begin; nil for the system's
 	// Lease is how long a purchase may go without a sign of life before another process takes it for interrupted; 0 is 30 s.
 	Lease time.Duration
+	// Patience is how long the caller of a purchase waits before it is told that it is under way; 0 is 40 s.
+	Patience time.Duration
 }
 
 // Ledger is a ledger in SQL. It opens its database when it is first needed, and again after a failure. It is safe for

@@ -29,6 +29,10 @@ func TestWhatIsAskedAllTheTimeUsesAnIndex(t *testing.T) {
 		"budget of one": reservedBy,
 		"list of one":   listed,
 		"list of all":   listedAll,
+
+		"callbacks":     toCall,
+		"next callback": nextCall,
+		"lost":          lost,
 	} {
 		rows, err := l.db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, 1, 2, 3, 4, 5)
 		require.NoError(t, err)

@@ -150,6 +150,7 @@ func nameOf(t *video.Task) string {
 func drive(t *testing.T, l *ledger.Ledger, to state, name string) subject {
 	s := subject{order: order(name, name), theirs: "theirs-" + name}
 	s.order.Estimate.Currency = name // a budget of its own
+	s.order.CallbackURL = receiver
 	task, claimed, err := l.Claim(t.Context(), s.order)
 	require.NoError(t, err)
 	require.True(t, claimed)
@@ -189,7 +190,7 @@ func TestStates(t *testing.T) {
 }
 
 func writeMoney(t *testing.T, l *ledger.Ledger, out *strings.Builder) {
-	out.WriteString("\n| state | `status` | `charged` | held of the budget |\n|---|---|---|---|\n")
+	out.WriteString("\n| state | `status` | `charged` | held of the budget | `callback_url` is called |\n|---|---|---|---|---|\n")
 	for i, state := range states() {
 		s := drive(t, l, state, "money"+strconv.Itoa(i))
 		task, err := l.Task(t.Context(), s.id)
@@ -205,8 +206,26 @@ func writeMoney(t *testing.T, l *ledger.Ledger, out *strings.Builder) {
 		case "0.35":
 			held = "the bill"
 		}
-		out.WriteString("| " + state.name + " | `" + string(task.Status) + "` | `" + string(task.Charged()) + "` | " + held + " |\n")
+		out.WriteString("| " + state.name + " | `" + string(task.Status) + "` | `" + string(task.Charged()) + "` | " + held + " | " + called(t, l, s, state) + " |\n")
 	}
+}
+
+// called is when who has asked for it is told that a task has come to a state.
+func called(t *testing.T, l *ledger.Ledger, s subject, to state) string {
+	task, err := l.Task(t.Context(), s.id)
+	require.NoError(t, err)
+	switch {
+	case to.name == "refused":
+		require.True(t, task.Callback.NextAt.IsZero())
+		return "if it was in doubt before, or the call had been answered"
+	case task.Callback.NextAt.IsZero():
+		return "no"
+	}
+	require.False(t, task.Callback.NextAt.After(time.Now()))
+	if to.name == "made" { // here nobody is to save it
+		return "when it is saved, or could not be, or after a minute"
+	}
+	return "yes"
 }
 
 func writeMatrix(t *testing.T, l *ledger.Ledger, out *strings.Builder) {

@@ -51,6 +51,7 @@ func (m *Metrics) text(ctx context.Context) []byte {
 	b = m.estimate.write(b)
 	b = m.saves.write(b)
 	b = m.hints.write(b)
+	b = m.told.write(b)
 	b = m.failures.write(b)
 	return m.process(b)
 }

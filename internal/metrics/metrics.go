@@ -23,6 +23,7 @@ type Metrics struct {
 	estimate *family[*amount]
 	saves    *family[*counter]
 	hints    *family[*counter]
+	told     *family[*counter]
 	failures *family[*counter]
 	open     *open
 }
@@ -45,6 +46,7 @@ func New(version string) *Metrics {
 		estimate: newAmounts("r2v_estimated_total", "What the tasks of r2v_billed_total were estimated at, at the most; 0 for those without a rate.", "currency"),
 		saves:    newCounters("r2v_saves_total", "Attempts to save a clip, by whether they went well.", "outcome"),
 		hints:    newCounters("r2v_hints_total", "Callbacks of the service's own, by what came of them.", "outcome"),
+		told:     newCounters("r2v_callbacks_total", "Attempts to deliver a callback, by what came of them: delivered, failed, given_up.", "outcome"),
 		failures: newCounters("r2v_scrape_errors_total", "Scrapes for which the open tasks could not be counted."),
 		open:     newOpen(nil),
 	}
@@ -83,6 +85,9 @@ func (m *Metrics) Ended(t video.Task) {
 
 // Hint counts a callback of the service's own: its outcome is "looked", "found", "ignored" or "refused".
 func (m *Metrics) Hint(outcome string) { m.hints.of(outcome).add(1) }
+
+// Called counts an attempt at a callback: its outcome is "delivered", "failed" or "given_up".
+func (m *Metrics) Called(outcome string) { m.told.of(outcome).add(1) }
 
 // CountOpen sets who counts the tasks that are open, by status. It is set before the first scrape, and asked once in
 // five seconds at most; where it fails, r2v_tasks is left out and r2v_scrape_errors_total grows.

@@ -67,8 +67,9 @@ func TestPrometheusReadsEverything(t *testing.T) {
 		"r2v_upstream_calls_total": dto.MetricType_COUNTER, "r2v_upstream_call_duration_seconds": dto.MetricType_HISTOGRAM,
 		"r2v_tasks": dto.MetricType_GAUGE, "r2v_task_seconds": dto.MetricType_HISTOGRAM, "r2v_billed_total": dto.MetricType_COUNTER,
 		"r2v_estimated_total": dto.MetricType_COUNTER, "r2v_saves_total": dto.MetricType_COUNTER, "r2v_scrape_errors_total": dto.MetricType_COUNTER,
-		"r2v_hints_total": dto.MetricType_COUNTER,
-		"go_goroutines":   dto.MetricType_GAUGE, "go_memstats_heap_alloc_bytes": dto.MetricType_GAUGE, "process_start_time_seconds": dto.MetricType_GAUGE,
+		"r2v_hints_total":     dto.MetricType_COUNTER,
+		"r2v_callbacks_total": dto.MetricType_COUNTER,
+		"go_goroutines":       dto.MetricType_GAUGE, "go_memstats_heap_alloc_bytes": dto.MetricType_GAUGE, "process_start_time_seconds": dto.MetricType_GAUGE,
 	} {
 		require.NotNil(t, got[name], name)
 		require.Equal(t, kind, got[name].GetType(), name)
@@ -91,6 +92,7 @@ func everything(t *testing.T) *metrics.Metrics {
 	t.Helper()
 	m := metrics.New("1.2.3")
 	m.Call("get_task", "ok", time.Second)
+	m.Called("delivered")
 	m.CountOpen(func(context.Context) (map[video.Status]int, error) {
 		return map[video.Status]int{video.Running: 3}, nil
 	})

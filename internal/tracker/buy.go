@@ -127,7 +127,10 @@ func (t *Tracker) notBought(ctx context.Context, task video.Task, reason *video.
 	ctx = context.WithoutCancel(ctx)
 	t.Logger.WarnContext(ctx, "not bought", "task", task.ID, "charged", reason.Charged, "err", reason)
 	err := record(ctx, func() error {
-		_, err := t.Ledger.NotBought(ctx, task, reason)
+		now, err := t.Ledger.NotBought(ctx, task, reason)
+		if err == nil && now.Callback != nil {
+			t.dial()
+		}
 		return err
 	})
 	if reason.Charged == video.ChargedUnknown {

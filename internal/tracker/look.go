@@ -54,6 +54,9 @@ func moved(percent int, task *video.Task) bool { return percent != 0 && percent 
 // saw records what the provider says of a task, and tells of its end.
 func (t *Tracker) saw(ctx context.Context, id string, s video.Snapshot, next time.Time) (video.Task, error) {
 	now, ended, err := t.Ledger.Looked(ctx, id, s, next)
+	if ended {
+		t.announce(context.WithoutCancel(ctx), &now)
+	}
 	if ended && t.Ended != nil {
 		t.Ended(context.WithoutCancel(ctx), now)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"r2v-mcp/internal/video"
@@ -25,20 +26,30 @@ const complainEvery = 10 * time.Minute
 const startDelay = time.Second
 
 // Run follows the open tasks of the ledger until ctx ends, those of other processes as well, and goes on where an earlier
-// process was ended. It begins after a second, or with the first purchase.
+// process was ended, and sends the callbacks of their ends. It begins after a second, or with the first purchase.
 func (t *Tracker) Run(ctx context.Context) {
-	nudged := t.bell()
+	if t.Callbacks != nil {
+		var calls sync.WaitGroup
+		defer calls.Wait()
+		// They have a rhythm of their own, in which a service that is slow has no say.
+		calls.Go(func() { repeat(ctx, t.phone(), t.callRound) })
+	}
+	repeat(ctx, t.bell(), t.Round)
+}
+
+// repeat does a round again and again, after the pause that the last one has returned or when the bell rings, until ctx ends.
+func repeat(ctx context.Context, bell <-chan struct{}, round func(context.Context) time.Duration) {
 	for pause := startDelay; ; {
 		timer := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
 			return
-		case <-nudged:
+		case <-bell:
 			timer.Stop()
 		case <-timer.C:
 		}
-		pause = t.Round(ctx)
+		pause = round(ctx)
 	}
 }
 

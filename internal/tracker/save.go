@@ -93,7 +93,10 @@ func (t *Tracker) save(ctx context.Context, task video.Task) error {
 		failure = odd(&task, clip)
 	}
 	return record(ctx, func() error {
-		_, err := t.Ledger.Saved(context.WithoutCancel(ctx), task.ID, clip.Path, failure, next)
+		now, err := t.Ledger.Saved(context.WithoutCancel(ctx), task.ID, clip.Path, failure, next)
+		if err == nil && now.Callback != nil {
+			t.dial()
+		}
 		return err
 	})
 }

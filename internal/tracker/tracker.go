@@ -32,6 +32,14 @@ type Tracker struct {
 	// Ended is told of each task's end once, by the process that records it: with its bill, before its clip is saved. It is nil where
 	// nobody wants to know; a process that is killed at that moment tells nobody. A purchase that was refused is no task's end.
 	Ended func(context.Context, video.Task)
+	// Callbacks sends messages to who is to be told of a task's end; nil where this process sends none.
+	Callbacks Callbacks
+	// Body is what a callback says of a task. It is there where Callbacks is.
+	Body func(context.Context, video.Task) ([]byte, error)
+	// Named is whether callbacks of people with a name are sent too: a server for people can tell them where their clips are.
+	Named bool
+	// Called is told of each attempt at a callback: "delivered", "failed" or "given_up". It is nil where nobody wants to know.
+	Called func(outcome string)
 	// HintURL is what the address of the provider's own callbacks begins with, before a task's hint; empty where it is to make none.
 	HintURL string
 	// ReadInterval is how long a task is left alone between two reads of it, 0 for as long as the pace of the sweep leaves it.
@@ -54,10 +62,15 @@ type Tracker struct {
 
 	desks map[string]chan struct{} // at which a person's cancellations stand in line
 
+	rung    chan struct{}  // a callback may be due
+	calling map[string]int // callbacks under way, by owner
+
+	lookLost time.Time // when it is looked for lost purchases next
+
 	complained time.Time // when an outage was last told
 }
 
-// Drain waits until purchases under way are recorded and downloads saved. It is for the end of the program.
+// Drain waits until purchases under way are recorded, downloads saved and callbacks answered. It is for the end of the program.
 func (t *Tracker) Drain() {
 	t.mu.Lock()
 	t.ending = true

@@ -2,6 +2,7 @@ package video
 
 import (
 	"log/slog"
+	"net/url"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -82,6 +83,26 @@ type Callback struct {
 	DeliveredAt time.Time `json:"delivered_at,omitzero"`
 	Error       string    `json:"error,omitempty"` // why the last one failed
 }
+
+// Delivery is what came of one attempt to deliver a callback.
+type Delivery struct {
+	Delivered bool
+	Gone      bool      // the receiver wants to hear of it no more
+	Error     string    // why it was not delivered: a sentence with the receiver's host and nothing else of its address
+	NotBefore time.Time // before it the receiver wants no other attempt; zero where it has not said
+}
+
+// Host is the host of the address, and all of it that may be shown: the rest may be secret.
+func (c *Callback) Host() string {
+	u, err := url.Parse(c.URL)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
+}
+
+// Over reports whether nothing more is sent: it was delivered, or given up.
+func (c *Callback) Over() bool { return c.ID != "" && c.NextAt.IsZero() }
 
 // LogValue shows a cost in a log line, also one that is not known.
 func (c *Cost) LogValue() slog.Value {

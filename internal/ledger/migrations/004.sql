@@ -5,7 +5,7 @@ ALTER TABLE r2v_task ADD COLUMN progress BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE r2v_task ADD COLUMN callback_url TEXT NOT NULL DEFAULT '';
 ALTER TABLE r2v_task ADD COLUMN callback TEXT NOT NULL DEFAULT '';
 ALTER TABLE r2v_task ADD COLUMN callback_due_at BIGINT;
-CREATE INDEX r2v_task_callback ON r2v_task (callback_due_at) WHERE callback_due_at IS NOT NULL;
+CREATE INDEX r2v_task_callback ON r2v_task (upstream, callback_due_at) WHERE callback_due_at IS NOT NULL;
 -- A name of the task that only the provider is told, for callbacks of its own.
 ALTER TABLE r2v_task ADD COLUMN hint TEXT NOT NULL DEFAULT '';
 CREATE UNIQUE INDEX r2v_task_hint ON r2v_task (hint) WHERE hint <> '';

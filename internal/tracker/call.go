@@ -1,0 +1,227 @@
+package tracker
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"r2v-mcp/internal/video"
+)
+
+// Callbacks delivers a message once, and tells what came of it. Attempts at one end have the same id.
+type Callbacks interface {
+	Send(ctx context.Context, address, id string, body []byte) video.Delivery
+}
+
+const (
+	// mostCalls bounds the callbacks of one process at a time, and mostOfOne those of one person while others wait.
+	mostCalls, mostOfOne = 16, 4
+	// manyDue is how many that are due are looked at to find some of each person's.
+	manyDue = mostCalls * mostOfOne
+	// callLease is how long an attempt is its process's: longer than it can take.
+	callLease = 30 * time.Second
+	// firstPause is that after the first failure, which doubles for quickTries; slowPause is the first of those after them, which double
+	// up to longestPause.
+	firstPause, quickTries  = time.Second, 3
+	slowPause, longestPause = 30 * time.Second, time.Hour
+	// lostEvery is how often it is looked for purchases whose fate nobody will ever know.
+	lostEvery = time.Hour
+)
+
+// phone rings when a callback may be due.
+func (t *Tracker) phone() chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.rung == nil {
+		t.rung = make(chan struct{}, 1)
+	}
+	return t.rung
+}
+
+// dial makes this process look which callbacks are due.
+func (t *Tracker) dial() {
+	select {
+	case t.phone() <- struct{}{}:
+	default: // it rings already
+	}
+}
+
+// announce lets a task's end be told, at once where it waits for nobody to save the clip.
+func (t *Tracker) announce(ctx context.Context, task *video.Task) {
+	if task.Callback == nil {
+		return
+	}
+	if t.Saver == nil {
+		_ = t.Ledger.CallNow(ctx, task.ID) // else it is told in a minute
+	}
+	t.dial()
+}
+
+// callRound sends the callbacks that are due now, and returns how long there is nothing more to do.
+func (t *Tracker) callRound(ctx context.Context) (pause time.Duration) {
+	shortest := min(10*time.Millisecond, t.beat())
+	idle := max(min(t.PollInterval/3, callLease), shortest)
+	defer func() {
+		if p := recover(); p != nil {
+			pause = idle
+			t.crashed(ctx, p)
+		}
+	}()
+	at, err := t.callDue(ctx)
+	if err != nil && ctx.Err() == nil {
+		t.complain(ctx, err)
+	}
+	if at.IsZero() {
+		return idle
+	}
+	return max(shortest, min(idle, time.Until(at)))
+}
+
+// callDue begins the callbacks that are due, as far as there is room, and returns when the next one is.
+func (t *Tracker) callDue(ctx context.Context) (time.Time, error) {
+	if t.timeForLost() {
+		if err := t.Ledger.CallLost(ctx); err != nil {
+			return time.Time{}, err
+		}
+	}
+	at, err := t.Ledger.NextCall(ctx, t.Named)
+	if err != nil || at.IsZero() || at.After(time.Now()) {
+		return at, err
+	}
+	due, err := t.Ledger.ToCall(ctx, t.Named, manyDue)
+	if err != nil {
+		return time.Time{}, err
+	}
+	for _, task := range t.admit(due) {
+		mine, taken, err := t.Ledger.TakeCall(ctx, task, time.Now().Add(callLease))
+		if err != nil || !taken || !t.begin(func() { defer t.dial(); defer t.leave(mine.Owner); t.call(context.WithoutCancel(ctx), mine) }) {
+			t.leave(task.Owner) // it is still due, or another process's
+		}
+	}
+	at, err = t.Ledger.NextCall(ctx, t.Named)
+	if now := time.Now(); !at.IsZero() && !at.After(now) {
+		at = now.Add(firstPause) // there is no room for it now
+	}
+	return at, err
+}
+
+// timeForLost reports, now and then, that it is time to look for purchases whose fate nobody will know.
+func (t *Tracker) timeForLost() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	if now.Before(t.lookLost) {
+		return false
+	}
+	t.lookLost = now.Add(lostEvery)
+	return true
+}
+
+// admit chooses those for whom there is room, and takes it: one person's have no more than their share while there are others.
+func (t *Tracker) admit(due []video.Task) (chosen []video.Task) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ending {
+		return nil
+	}
+	if t.calling == nil {
+		t.calling = map[string]int{}
+	}
+	owners, busy := map[string]bool{}, 0
+	for owner, n := range t.calling {
+		owners[owner] = true
+		busy += n
+	}
+	for i := range due {
+		owners[due[i].Owner] = true
+	}
+	for i := range due {
+		owner := due[i].Owner
+		if busy == mostCalls || len(owners) > 1 && t.calling[owner] >= mostOfOne {
+			continue
+		}
+		t.calling[owner]++
+		busy++
+		chosen = append(chosen, due[i])
+	}
+	return chosen
+}
+
+// leave makes room.
+func (t *Tracker) leave(owner string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.calling[owner]--; t.calling[owner] == 0 {
+		delete(t.calling, owner)
+	}
+}
+
+// call makes an attempt at a callback that this process has taken.
+func (t *Tracker) call(ctx context.Context, task video.Task) {
+	d := t.send(ctx, task)
+	next := callAgain(&task, d, time.Now())
+	if err := record(ctx, func() error { _, err := t.Ledger.Called(ctx, task, d, next); return err }); err != nil {
+		t.Logger.WarnContext(ctx, "a callback's outcome was not recorded: it is sent again", "task", task.ID, "err", err)
+	}
+	about := []any{"task", task.ID, "host", task.Callback.Host(), "attempt", task.Callback.Attempts}
+	outcome := "delivered"
+	switch {
+	case d.Delivered:
+		t.Logger.InfoContext(ctx, "callback delivered", about...)
+	case next.IsZero():
+		outcome = "given_up"
+		t.Logger.WarnContext(ctx, "callback given up", append(about, "err", d.Error)...)
+	default:
+		outcome = "failed"
+		t.Logger.WarnContext(ctx, "callback not delivered", append(about, "err", d.Error, "again_at", next.UTC().Format(time.RFC3339))...)
+	}
+	if t.Called != nil {
+		t.Called(outcome)
+	}
+}
+
+// send makes the message and sends it; a crash in it costs the attempt and not the program.
+func (t *Tracker) send(ctx context.Context, task video.Task) (d video.Delivery) {
+	failed := video.Delivery{Error: "the message could not be made"}
+	defer func() {
+		if p := recover(); p != nil {
+			t.crashed(ctx, p)
+			d = failed
+		}
+	}()
+	body, err := t.Body(ctx, task)
+	if err != nil {
+		t.Logger.WarnContext(ctx, "a callback's message could not be made", "task", task.ID, "err", err)
+		return failed
+	}
+	return t.Callbacks.Send(ctx, task.Callback.URL, task.Callback.ID, body)
+}
+
+// callAgain is when a callback is tried again, the zero time when it is over: 1, 2 and 4 s after failures, then ever more rarely until a day
+// after the task's end, when its clip cannot be had any more. A receiver that asks for up to an hour has it.
+func callAgain(task *video.Task, d video.Delivery, now time.Time) time.Time {
+	if d.Delivered || d.Gone {
+		return time.Time{}
+	}
+	failures := task.Callback.Attempts
+	pause := firstPause << max(0, failures-1)
+	if failures > quickTries {
+		pause = longestPause
+		if doubled := failures - quickTries - 1; doubled < 7 { // 30 s doubled seven times is more than an hour
+			pause = slowPause << doubled
+		}
+		pause -= rand.N(pause / 10) //nolint:gosec // not all receivers of an hour ago at once: nobody gains by guessing it
+	}
+	next := now.Add(pause)
+	if d.NotBefore.After(next) {
+		next = earlier(d.NotBefore, now.Add(longestPause))
+	}
+	end := task.EndedAt
+	if end.IsZero() {
+		end = task.CreatedAt
+	}
+	if failures > quickTries && next.After(end.Add(video.Lifetime)) {
+		return time.Time{}
+	}
+	return next
+}

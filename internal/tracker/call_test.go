@@ -1,0 +1,458 @@
+package tracker_test
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"r2v-mcp/internal/simulator"
+	"r2v-mcp/internal/tracker"
+	"r2v-mcp/internal/video"
+)
+
+// attempt is one message as it came.
+type attempt struct {
+	at                time.Time
+	address, id, body string
+}
+
+// receivers take callbacks, and answer them as a test wants.
+type receivers struct {
+	mu       sync.Mutex
+	attempts []attempt
+	now, top int // under way at once
+	answer   func(n int, address string) video.Delivery
+}
+
+func (r *receivers) Send(_ context.Context, address, id string, body []byte) video.Delivery {
+	r.mu.Lock()
+	r.attempts = append(r.attempts, attempt{time.Now(), address, id, string(body)})
+	n := len(r.attempts)
+	r.now++
+	r.top = max(r.top, r.now)
+	r.mu.Unlock()
+	d := r.answer(n, address)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.now--
+	return d
+}
+
+// all are the attempts so far.
+func (r *receivers) all() []attempt {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.attempts)
+}
+
+// pauses are the times between the attempts.
+func (r *receivers) pauses() (out []time.Duration) {
+	all := r.all()
+	for i := range all[1:] {
+		out = append(out, all[i+1].at.Sub(all[i].at))
+	}
+	return out
+}
+
+func delivered(int, string) video.Delivery { return video.Delivery{Delivered: true} }
+
+func unwilling(int, string) video.Delivery {
+	return video.Delivery{Error: "hooks.example answered with HTTP 500"}
+}
+
+// calling makes a tracker send its callbacks to receivers that answer so.
+func calling(tr *tracker.Tracker, answer func(n int, address string) video.Delivery) *receivers {
+	r := &receivers{answer: answer}
+	tr.Callbacks = r
+	tr.Body = func(_ context.Context, task video.Task) ([]byte, error) {
+		return json.Marshal(map[string]any{"task_id": task.ID, "status": task.Status, "saved_to": task.SavedTo, "billed": task.Billed})
+	}
+	return r
+}
+
+const hook = "https://hooks.example/r2v?token=canary"
+
+func hooked(t *testing.T, prompt string) video.Order {
+	t.Helper()
+	o := order(t, prompt)
+	o.CallbackURL = hook
+	return o
+}
+
+func alone(t *testing.T) (*tracker.Tracker, http.Handler) {
+	t.Helper()
+	sim := simulator.New(simulator.Options{})
+	return onLedger(t, filepath.Join(t.TempDir(), "ledger.db"), sim), sim
+}
+
+func create(t *testing.T, tr *tracker.Tracker, o video.Order) video.Task {
+	t.Helper()
+	task, _, err := tr.Create(t.Context(), o)
+	require.NoError(t, err)
+	return task
+}
+
+func now(t *testing.T, tr *tracker.Tracker, id string) video.Task {
+	t.Helper()
+	task, err := tr.Ledger.Task(t.Context(), id)
+	require.NoError(t, err)
+	return task
+}
+
+func TestAnEndIsToldOnceWhateverItIs(t *testing.T) {
+	for prompt, status := range map[string]video.Status{"waves": video.Succeeded, "[[fault:fail-internal]]": video.Failed, "is cancelled": video.Canceled} {
+		for _, saves := range []bool{true, false} {
+			t.Run(fmt.Sprint(prompt, saves), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					tr, sim := alone(t)
+					if saves {
+						saving(t, tr, sim)
+					}
+					r := calling(tr, delivered)
+					run(t, tr)
+					task := create(t, tr, hooked(t, "Image 1 "+prompt))
+					if status == video.Canceled {
+						_, err := tr.Cancel(t.Context(), "", task.ID)
+						require.NoError(t, err)
+					}
+					time.Sleep(20 * time.Minute)
+					all := r.all()
+					require.Len(t, all, 1)
+					require.Equal(t, hook, all[0].address)
+					require.Contains(t, all[0].body, task.ID)
+					require.Contains(t, all[0].body, status)
+					ended := now(t, tr, task.ID)
+					require.Less(t, all[0].at.Sub(ended.EndedAt), 6*time.Second)
+					if status == video.Succeeded {
+						require.Contains(t, all[0].body, `"billed":"0.5"`, "its cost is settled")
+						require.Equal(t, saves, strings.Contains(all[0].body, task.ID+".mp4"), "its clip is saved")
+					}
+					require.Equal(t, all[0].id, ended.Callback.ID)
+					require.Equal(t, 1, ended.Callback.Attempts)
+					require.WithinDuration(t, all[0].at, ended.Callback.DeliveredAt, time.Millisecond)
+				})
+			})
+		}
+	}
+}
+
+func TestATaskThatAsksForNoneHasNoCallback(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr, _ := alone(t)
+		r := calling(tr, delivered)
+		run(t, tr)
+		create(t, tr, order(t, "Image 1 waves"))
+		time.Sleep(10 * time.Minute)
+		require.Empty(t, r.all())
+	})
+}
+
+func TestARefusalIsToldByTheCallItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr, _ := alone(t)
+		r := calling(tr, delivered)
+		run(t, tr)
+		_, _, err := tr.Create(t.Context(), hooked(t, "Image 1 [[fault:allocation-quota]]"))
+		require.Error(t, err)
+		time.Sleep(10 * time.Minute)
+		require.Empty(t, r.all())
+	})
+}
+
+func TestACallbackIsRetriedAt1And2And4SecondsAndThenUntilADayIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr, _ := alone(t)
+		var outcomes []string
+		tr.Called = func(outcome string) { outcomes = append(outcomes, outcome) }
+		var log bytes.Buffer
+		tr.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		tr.PollInterval = 10 * time.Minute // so that a day is not too many looks
+		r := calling(tr, unwilling)
+		stop := run(t, tr)
+		task := create(t, tr, hooked(t, "Image 1 waves"))
+		time.Sleep(30 * time.Hour)
+		stop()
+		all, pauses := r.all(), r.pauses()
+		require.Equal(t, []time.Duration{time.Second, 2 * time.Second, 4 * time.Second}, pauses[:3])
+		want := 30 * time.Second
+		for _, pause := range pauses[3:] {
+			require.LessOrEqual(t, pause, want)
+			require.Greater(t, pause, want*9/10-time.Second)
+			want = min(2*want, time.Hour)
+		}
+		ended := now(t, tr, task.ID)
+		last := all[len(all)-1].at.Sub(ended.EndedAt)
+		require.Less(t, last, 24*time.Hour)
+		require.Greater(t, last, 22*time.Hour)
+		for _, a := range all {
+			require.Equal(t, all[0].id, a.id, "receivers know it again")
+		}
+		require.True(t, ended.Callback.Over())
+		require.True(t, ended.Callback.DeliveredAt.IsZero())
+		require.Equal(t, len(all), ended.Callback.Attempts)
+		require.Equal(t, "hooks.example answered with HTTP 500", ended.Callback.Error)
+		require.Equal(t, video.Succeeded, ended.Status, "what a receiver does is no harm to the task")
+		require.Equal(t, len(all), len(outcomes))
+		require.Equal(t, "given_up", outcomes[len(outcomes)-1])
+		require.Equal(t, len(all)-1, strings.Count(log.String(), `msg="callback not delivered"`))
+		require.Contains(t, log.String(), `msg="callback given up" task=`+task.ID+" host=hooks.example")
+		require.NotContains(t, log.String(), "canary")
+	})
+}
+
+func TestAReceiverThatFailsThreeTimesAndIsDownForAMinuteGetsItOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path, sim := filepath.Join(t.TempDir(), "ledger.db"), simulator.New(simulator.Options{})
+		first := onLedger(t, path, sim)
+		r := calling(first, unwilling)
+		stop := run(t, first)
+		task := create(t, first, hooked(t, "Image 1 waves"))
+		for len(r.all()) < 3 {
+			time.Sleep(100 * time.Millisecond)
+		}
+		stop() // and another process goes on
+		from := time.Now()
+		second := onLedger(t, path, sim)
+		r2 := calling(second, func(n int, address string) video.Delivery {
+			if time.Since(from) < time.Minute {
+				return video.Delivery{Error: "hooks.example refuses connections"}
+			}
+			return delivered(n, address)
+		})
+		run(t, second)
+		time.Sleep(10 * time.Minute)
+		all := r2.all()
+		require.GreaterOrEqual(t, len(all), 2)
+		for _, a := range slices.Concat(r.all(), all) {
+			require.Equal(t, all[0].id, a.id)
+		}
+		got := now(t, second, task.ID).Callback
+		require.WithinDuration(t, all[len(all)-1].at, got.DeliveredAt, time.Millisecond)
+		require.Equal(t, 3+len(all), got.Attempts)
+		require.Less(t, got.DeliveredAt.Sub(from), 2*time.Minute)
+	})
+}
+
+func TestWhatAReceiverAsksForIsHonoured(t *testing.T) {
+	for name, c := range map[string]struct {
+		d      video.Delivery
+		after  time.Duration // from now
+		pauses []time.Duration
+	}{
+		"gone":                {d: video.Delivery{Gone: true, Error: "gone"}},
+		"in a minute":         {after: time.Minute, pauses: []time.Duration{time.Minute}},
+		"in five hours":       {after: 5 * time.Hour, pauses: []time.Duration{time.Hour}},
+		"sooner than we want": {after: time.Millisecond, pauses: []time.Duration{time.Second}},
+		"a while ago":         {after: -time.Hour, pauses: []time.Duration{time.Second}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tr, _ := alone(t)
+				r := calling(tr, func(n int, address string) video.Delivery {
+					if n == 2 {
+						return delivered(n, address)
+					}
+					if c.after != 0 {
+						return video.Delivery{Error: "later", NotBefore: time.Now().Add(c.after)}
+					}
+					return c.d
+				})
+				tr.PollInterval = time.Minute
+				run(t, tr)
+				task := create(t, tr, hooked(t, "Image 1 waves"))
+				time.Sleep(90 * time.Minute)
+				require.Equal(t, c.pauses, r.pauses())
+				require.True(t, now(t, tr, task.ID).Callback.Over())
+			})
+		})
+	}
+}
+
+func TestAProcessThatEndsHalfWayLeavesItsCallbackToOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path, sim := filepath.Join(t.TempDir(), "ledger.db"), simulator.New(simulator.Options{})
+		killed := onLedger(t, path, sim)
+		due(t, killed, "", 1)
+		tasks, err := killed.Ledger.ToCall(t.Context(), false, 1)
+		require.NoError(t, err)
+		task, taken, err := killed.Ledger.TakeCall(t.Context(), tasks[0], time.Now().Add(30*time.Second))
+		require.NoError(t, err)
+		require.True(t, taken)
+		second := onLedger(t, path, sim)
+		r := calling(second, delivered)
+		from := time.Now()
+		run(t, second)
+		time.Sleep(10 * time.Minute)
+		require.Len(t, r.all(), 1)
+		require.Equal(t, task.Callback.ID, r.all()[0].id)
+		require.Equal(t, 30*time.Second, r.all()[0].at.Sub(from))
+		require.Equal(t, 2, now(t, second, task.ID).Callback.Attempts)
+	})
+}
+
+func TestManyProcessesSendEachCallbackOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path, sim := filepath.Join(t.TempDir(), "ledger.db"), simulator.New(simulator.Options{Concurrent: 40})
+		var all []*receivers
+		var trackers []*tracker.Tracker
+		for range 4 {
+			tr := onLedger(t, path, sim)
+			all = append(all, calling(tr, delivered))
+			trackers = append(trackers, tr)
+			run(t, tr)
+		}
+		for i := range 20 {
+			create(t, trackers[i%4], hooked(t, fmt.Sprint("Image 1 waves ", i)))
+		}
+		time.Sleep(20 * time.Minute)
+		ids := map[string]int{}
+		for _, r := range all {
+			for _, a := range r.all() {
+				ids[a.id]++
+			}
+		}
+		require.Len(t, ids, 20)
+		for _, n := range ids {
+			require.Equal(t, 1, n)
+		}
+	})
+}
+
+// due makes callbacks due without a service.
+func due(t *testing.T, tr *tracker.Tracker, owner string, n int) {
+	t.Helper()
+	for i := range n {
+		o := hooked(t, fmt.Sprint(owner, i))
+		o.Owner, o.CallbackURL = owner, "https://"+cmp.Or(owner, "nobody")+".example/"
+		task, _, err := tr.Ledger.Claim(t.Context(), o)
+		require.NoError(t, err)
+		_, err = tr.Ledger.Bought(t.Context(), task.ID, task.ID+"-theirs", false)
+		require.NoError(t, err)
+		_, _, err = tr.Ledger.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Failed}, time.Time{})
+		require.NoError(t, err)
+	}
+}
+
+func TestNobodyWaitsForTheReceiverOfAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr, _ := alone(t)
+		tr.Named = true
+		slow := func(n int, address string) video.Delivery {
+			if address != "https://bob.example/" {
+				time.Sleep(10 * time.Second)
+			}
+			return delivered(n, address)
+		}
+		r := calling(tr, slow)
+		due(t, tr, "anna", 60)
+		due(t, tr, "bob", 3)
+		from := time.Now()
+		run(t, tr)
+		time.Sleep(3 * time.Second)
+		bobs := 0
+		for _, a := range r.all() {
+			if a.address == "https://bob.example/" {
+				bobs++
+				require.Less(t, a.at.Sub(from), 3*time.Second)
+			}
+		}
+		require.Equal(t, 3, bobs)
+		time.Sleep(10 * time.Minute)
+		require.Len(t, r.all(), 63)
+		require.Equal(t, 16, r.top, "who is alone has all the room that there is")
+	})
+}
+
+func TestThoseOfPeopleAreSentByAServerForPeople(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path, sim := filepath.Join(t.TempDir(), "ledger.db"), simulator.New(simulator.Options{})
+		mine := onLedger(t, path, sim)
+		r := calling(mine, delivered)
+		due(t, mine, "anna", 1)
+		due(t, mine, "", 1)
+		run(t, mine)
+		time.Sleep(time.Minute)
+		require.Len(t, r.all(), 1)
+		require.Equal(t, "https://nobody.example/", r.all()[0].address)
+		server := onLedger(t, path, sim)
+		server.Named = true
+		r = calling(server, delivered)
+		run(t, server)
+		time.Sleep(time.Minute)
+		require.Len(t, r.all(), 1)
+		require.Equal(t, "https://anna.example/", r.all()[0].address)
+	})
+}
+
+func TestAMessageThatCannotBeMadeHarmsNothing(t *testing.T) {
+	for name, body := range map[string]func(context.Context, video.Task) ([]byte, error){
+		"an error": func(context.Context, video.Task) ([]byte, error) { return nil, errors.New("no storage") },
+		"a crash":  func(context.Context, video.Task) ([]byte, error) { panic("canary") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tr, _ := alone(t)
+				r := calling(tr, delivered)
+				good, n := tr.Body, 0
+				tr.Body = func(ctx context.Context, task video.Task) ([]byte, error) {
+					if n++; n == 1 {
+						return body(ctx, task)
+					}
+					return good(ctx, task)
+				}
+				run(t, tr)
+				task := create(t, tr, hooked(t, "Image 1 waves"))
+				time.Sleep(10 * time.Minute)
+				require.Len(t, r.all(), 1)
+				require.Equal(t, 2, now(t, tr, task.ID).Callback.Attempts)
+			})
+		})
+	}
+}
+
+func TestTheEndOfTheProgramWaitsForWhatIsBeingSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr, _ := alone(t)
+		r := calling(tr, func(n int, address string) video.Delivery {
+			time.Sleep(9 * time.Second)
+			return delivered(n, address)
+		})
+		due(t, tr, "", 1)
+		stop := run(t, tr)
+		time.Sleep(2 * time.Second)
+		require.Len(t, r.all(), 1)
+		stop()
+		tr.Drain()
+		tasks, _, err := tr.Ledger.List(t.Context(), video.Filter{Limit: 1})
+		require.NoError(t, err)
+		require.False(t, tasks[0].Callback.DeliveredAt.IsZero())
+	})
+}
+
+func TestAPurchaseOfUnknownFateIsToldWhenItIsSettled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr, _ := alone(t)
+		r := calling(tr, delivered)
+		run(t, tr)
+		task := create(t, tr, hooked(t, "Image 1 [[fault:drop-before]]"))
+		require.Equal(t, video.Unknown, task.Status)
+		require.Empty(t, r.all())
+		time.Sleep(time.Hour)
+		require.Len(t, r.all(), 1)
+		require.Contains(t, r.all()[0].body, "FAILED")
+	})
+}
