@@ -39,7 +39,8 @@ func TestATaskOfAKilledServerIsFollowedAndSavedByAnother(t *testing.T) {
 	made := both[0].ask("generate_r2v", waving("goodbye")).answer
 	require.NotEmpty(t, made.ProviderTaskID)
 	both[0].kill()
-	seen := both[1].ask("get_task", map[string]any{"task_id": made.TaskID, "wait_seconds": 25}).answer
+	// Killed while it looks at open tasks, it keeps that duty for the 30 s of its lease.
+	seen := both[1].ask("get_task", map[string]any{"task_id": made.TaskID, "wait_seconds": 50}).answer
 	require.Equal(t, "SUCCEEDED", seen.Status)
 	require.Equal(t, filepath.Join(home, "clips"), filepath.Dir(seen.SavedTo))
 	requireClip(t, seen.SavedTo)

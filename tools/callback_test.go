@@ -21,6 +21,7 @@ import (
 	"r2v-mcp/internal/callback"
 	"r2v-mcp/internal/egress"
 	"r2v-mcp/internal/egress/egresstest"
+	"r2v-mcp/internal/video"
 	"r2v-mcp/tools"
 )
 
@@ -333,8 +334,10 @@ func TestAMessageToPeopleElsewhereNamesNoPlaceOfThisMachine(t *testing.T) {
 	task, err := w.book.Task(context.Background(), id)
 	require.NoError(t, err)
 	require.NotEmpty(t, task.SavedTo)
+	catalogue, err := video.BuiltIn()
+	require.NoError(t, err)
 	for hide, want := range map[bool]bool{true: false, false: true} {
-		body, err := (&tools.Set{HidePaths: hide, Saves: true}).CallbackBody(context.Background(), task)
+		body, err := (&tools.Set{Catalogue: catalogue, Region: "simulator", HidePaths: hide, Saves: true}).CallbackBody(context.Background(), task)
 		require.NoError(t, err)
 		require.Equal(t, want, strings.Contains(string(body), w.saveDir))
 		require.Contains(t, string(body), id)

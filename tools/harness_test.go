@@ -1,6 +1,7 @@
 package tools_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -60,6 +61,7 @@ type options struct {
 	folders      func(context.Context) local.Folders
 	unreachable  bool          // nobody listens where the service should be: a port that was closed may be another test's by then
 	refuse       string        // a part of paths that the service of a looking world refuses
+	poll         time.Duration // how often an open task is looked at; 0 is often enough for tests that wait for one
 	absence      time.Duration // how long a purchase of unknown fate is looked for; 0 is the program's own patience
 	callbacks    *callback.Sender
 }
@@ -106,7 +108,7 @@ func (w *world) set(o options) *tools.Set {
 	w.book = w.ledger(o)
 	tasks := &tracker.Tracker{
 		Provider: provider.NewDashScope(c, catalogue), Ledger: w.book, Absence: o.absence,
-		Saver: clips.Folder{Dir: w.saveDir, Client: door}, PollInterval: 100 * time.Millisecond,
+		Saver: clips.Folder{Dir: w.saveDir, Client: door}, PollInterval: cmp.Or(o.poll, 100*time.Millisecond),
 		Logger: slog.New(slog.DiscardHandler),
 	}
 	if o.noKey {

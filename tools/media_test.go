@@ -299,7 +299,7 @@ func TestTheEstimateOfRealClipsIsTheBill(t *testing.T) {
 	}
 	worlds := make([]*world, 8) // each with an account of its own: one may buy four a second
 	for i := range worlds {
-		worlds[i] = looking(t, options{})
+		worlds[i] = looking(t, options{poll: time.Second})
 	}
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)

@@ -109,7 +109,7 @@ func TestWhoAsksOnAndOnKeepsNobodysTasksFromBeingFollowed(t *testing.T) {
 				require.NoError(t, err)
 				task, _, err := here.Create(t.Context(), orderOf(t, "anna", "Image 1 waves"))
 				require.NoError(t, err)
-				time.Sleep(2 * time.Minute)
+				time.Sleep(150 * time.Second) // it takes three minutes
 				loop(t, 40, func(ctx context.Context) {
 					ctx, hangUp := context.WithTimeout(ctx, time.Second) // that place is taken, and left
 					defer hangUp()

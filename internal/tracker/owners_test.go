@@ -147,14 +147,16 @@ func TestAPurchaseIsNotShownToWhoHadAdoptedIt(t *testing.T) {
 // Equal orders of two people whose answers were lost: nobody can tell whose clip is whose, and nobody gets the other's.
 func TestDoubtsOfTwoPeopleAreNotMixedUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tr, sim := follow(t)
+		tr, sim, stop := followUntil(t)
 		var tasks []video.Task
 		for _, owner := range []string{"anna", "bob"} {
 			task, _, err := tr.Create(t.Context(), orderOf(t, owner, "Image 1 waves [[fault:drop-after]]"))
 			require.NoError(t, err)
 			tasks = append(tasks, task)
 		}
-		time.Sleep(2 * time.Hour)
+		time.Sleep(10 * time.Minute)
+		stop()
+		pass(t, tr, 110*time.Minute)
 		for _, task := range tasks {
 			now, err := tr.Wait(t.Context(), task.Owner, task.ID, 0)
 			require.NoError(t, err)
@@ -175,6 +177,7 @@ func TestEachEndIsToldOnce(t *testing.T) {
 		var mu sync.Mutex
 		told := map[string][]video.Task{}
 		var all []*tracker.Tracker
+		var stop []func()
 		for range 4 {
 			tr := onLedger(t, path, sim)
 			tr.Ended = func(_ context.Context, task video.Task) {
@@ -182,7 +185,7 @@ func TestEachEndIsToldOnce(t *testing.T) {
 				defer mu.Unlock()
 				told[task.ID] = append(told[task.ID], task)
 			}
-			run(t, tr)
+			stop = append(stop, run(t, tr))
 			all = append(all, tr)
 		}
 		want := map[string]video.Status{}
@@ -199,7 +202,11 @@ func TestEachEndIsToldOnce(t *testing.T) {
 				cancelling.Wait()
 			}
 		}
-		time.Sleep(time.Hour)
+		time.Sleep(5 * time.Minute)
+		for i, tr := range all { // they carry on one after the other
+			stop[i]()
+			pass(t, tr, 10*time.Minute)
+		}
 		mu.Lock()
 		defer mu.Unlock()
 		require.Len(t, told, len(want))

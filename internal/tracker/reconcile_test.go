@@ -114,8 +114,7 @@ func TestNobodyElseSetsAPurchaseFree(t *testing.T) {
 				task := doubted(t, onLedger(t, path, sim), "Image 1 waves [[fault:drop-before]]")
 				other := onLedger(t, path, sim)
 				hinder(other, sim)
-				run(t, other)
-				time.Sleep(2 * time.Hour)
+				pass(t, other, 2*time.Hour)
 				task, err := other.Wait(t.Context(), "", task.ID, 0)
 				require.NoError(t, err)
 				require.Equal(t, video.Unknown, task.Status)
@@ -164,7 +163,7 @@ func TestDoubtsAtOnceEachFindTheirOwn(t *testing.T) {
 
 func TestATaskOfAnotherIsGivenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tr, _ := follow(t)
+		tr, _, stop := followUntil(t)
 		task := doubted(t, tr, "Image 1 waves [[fault:drop-before]]")
 		stranger, err := tr.Provider.Create(t.Context(), provider.Purchase{Request: order(t, "Image 1 is a stranger").Request})
 		require.NoError(t, err)
@@ -178,7 +177,8 @@ func TestATaskOfAnotherIsGivenBack(t *testing.T) {
 		require.Equal(t, video.Unknown, task.Status, "when it is made, its prompt tells that it is another's")
 		require.Empty(t, task.ProviderTaskID)
 		require.Empty(t, task.SavedTo)
-		time.Sleep(30 * time.Minute)
+		stop()
+		pass(t, tr, 30*time.Minute)
 		task, err = tr.Wait(t.Context(), "", task.ID, 0)
 		require.NoError(t, err)
 		require.Equal(t, video.Failed, task.Status)

@@ -83,7 +83,7 @@ func TestAStrangerThatCannotBeReadHoldsUpNothing(t *testing.T) {
 	for answer, end := range map[string]video.Status{denied: video.Unknown, running: video.Failed} { // what cannot be read may be it
 		t.Run(answer[:20], func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				tr, sim := follow(t)
+				tr, sim, stop := followUntil(t)
 				stranger, err := tr.Provider.Create(t.Context(), provider.Purchase{Request: order(t, "Image 1 is a stranger").Request})
 				require.NoError(t, err)
 				once := 0
@@ -104,7 +104,8 @@ func TestAStrangerThatCannotBeReadHoldsUpNothing(t *testing.T) {
 				require.Equal(t, video.Succeeded, made.Status)
 				require.NotEqual(t, stranger.ID, made.ProviderTaskID)
 				lost := doubted(t, tr, "Image 1 runs [[fault:drop-before]]")
-				time.Sleep(90 * time.Minute)
+				stop()
+				pass(t, tr, 90*time.Minute)
 				lost, err = tr.Wait(t.Context(), "", lost.ID, 0)
 				require.NoError(t, err)
 				require.Equal(t, end, lost.Status)
@@ -115,7 +116,7 @@ func TestAStrangerThatCannotBeReadHoldsUpNothing(t *testing.T) {
 
 func TestAClipOfAnotherLengthIsGivenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tr, sim := follow(t)
+		tr, sim, stop := followUntil(t)
 		arm(t, sim, "drop-before", "create", 1)
 		task, _, err := tr.Create(t.Context(), seconds(t, "Image 1 waves", 9))
 		require.NoError(t, err)
@@ -129,7 +130,8 @@ func TestAClipOfAnotherLengthIsGivenBack(t *testing.T) {
 		again.IdempotencyKey = "another"
 		_, _, err = tr.Create(t.Context(), again)
 		require.ErrorContains(t, err, "MayBeBoughtAlready")
-		time.Sleep(90 * time.Minute)
+		stop()
+		pass(t, tr, 90*time.Minute)
 		task, err = tr.Wait(t.Context(), "", task.ID, 0)
 		require.NoError(t, err)
 		require.Equal(t, video.Failed, task.Status)
@@ -142,7 +144,7 @@ func TestAPaidClipOfNobodyKnowsWhichPurchaseIsKept(t *testing.T) {
 		path, sim := filepath.Join(t.TempDir(), "ledger.db"), simulator.New(simulator.Options{})
 		tr := onLedger(t, path, sim)
 		saving(t, tr, sim)
-		run(t, tr)
+		stop := run(t, tr)
 		seeded := func(seed int64) video.Order {
 			o := order(t, "Image 1 waves")
 			o.Request.Seed, o.Fingerprint, o.IdempotencyKey = &seed, fmt.Sprint(seed), fmt.Sprint("key-", seed)
@@ -154,7 +156,9 @@ func TestAPaidClipOfNobodyKnowsWhichPurchaseIsKept(t *testing.T) {
 		arm(t, sim, "drop-after", "create", 1)
 		second, _, err := tr.Create(t.Context(), seeded(2))
 		require.NoError(t, err)
-		time.Sleep(2 * time.Hour)
+		time.Sleep(10 * time.Minute)
+		stop()
+		pass(t, tr, 110*time.Minute)
 		for _, id := range []string{first.ID, second.ID} {
 			task, err := tr.Wait(t.Context(), "", id, 0)
 			require.NoError(t, err)

@@ -28,10 +28,16 @@ import (
 // follow makes a tracker on a simulator at its own pace: minutes, in fake time. It follows its tasks as the program does.
 func follow(t *testing.T) (*tracker.Tracker, *simulator.Server) {
 	t.Helper()
-	sim := simulator.New(simulator.Options{})
-	tr := onLedger(t, filepath.Join(t.TempDir(), "ledger.db"), sim)
-	run(t, tr)
+	tr, sim, _ := followUntil(t)
 	return tr, sim
+}
+
+// followUntil is follow until stop is called.
+func followUntil(t *testing.T) (tr *tracker.Tracker, sim *simulator.Server, stop func()) {
+	t.Helper()
+	sim = simulator.New(simulator.Options{})
+	tr = onLedger(t, filepath.Join(t.TempDir(), "ledger.db"), sim)
+	return tr, sim, run(t, tr)
 }
 
 // onLedger makes the tracker of one process on a ledger that may have others.
@@ -53,6 +59,16 @@ func run(t *testing.T, tr *tracker.Tracker) (stop func()) {
 	stop = func() { cancel(); <-done }
 	t.Cleanup(func() { stop(); tr.Drain() })
 	return stop
+}
+
+// pass lets time go by with a round a minute: so often is a purchase of unknown fate looked for once it is ten minutes old. In the
+// seconds between, a tracker that runs only asks the ledger whether it is time.
+func pass(t *testing.T, tr *tracker.Tracker, d time.Duration) {
+	t.Helper()
+	for end := time.Now().Add(d); time.Now().Before(end); {
+		time.Sleep(time.Minute)
+		tr.Round(t.Context())
+	}
 }
 
 func providerOver(t *testing.T, transport http.RoundTripper) provider.Provider {
