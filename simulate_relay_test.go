@@ -1,7 +1,16 @@
 package main_test
 
 import (
+	"encoding/pem"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -61,4 +70,42 @@ func TestLiveAtTheRelayNeedsItsKey(t *testing.T) {
 		"try", "--live", "--prompt", "Image 1", "--reference", "https://media.example/a.png")
 	require.Error(t, err)
 	require.Contains(t, stderr, "--live needs a key in EVOLINK_API_KEY")
+}
+
+// A server on this machine is called back only where that was asked for; its certificate is checked as anybody's.
+func TestTheSimulatedRelayCallsThisMachineWhenTold(t *testing.T) {
+	t.Parallel()
+	bodies := make(chan string, 1)
+	receiver := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		content, _ := io.ReadAll(r.Body)
+		bodies <- string(content)
+	}))
+	t.Cleanup(receiver.Close)
+	known := filepath.Join(t.TempDir(), "known.pem")
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: receiver.Certificate().Raw})
+	require.NoError(t, os.WriteFile(known, certificate, 0o600))
+	for flag, status := range map[string]int{"--callbacks-inside=false": http.StatusBadRequest, "--callbacks-inside": http.StatusOK} {
+		env := []string{"HOME=" + t.TempDir(), "SSL_CERT_FILE=" + known}
+		r := until(t, env, "EVOLINK_API_KEY=", "simulate", "--addr", "127.0.0.1:0", "--provider", "evolink", "--speed", "1000", flag)
+		base := regexp.MustCompile(`EVOLINK_BASE_URL=(\S+)`).FindStringSubmatch(r.said.text.String())[1]
+		order := `{"model":"wan2.6-reference-video-flash","prompt":"dance","video_urls":["https://media.example/a-4s.mp4"],"callback_url":"` + receiver.URL + `/hook"}`
+		ask, err := http.NewRequestWithContext(t.Context(), http.MethodPost, base+"/v1/videos/generations", strings.NewReader(order))
+		require.NoError(t, err)
+		ask.Header.Set("Authorization", "Bearer anything")
+		ask.Header.Set("Content-Type", "application/json")
+		resp, err := http.DefaultClient.Do(ask)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, status, resp.StatusCode)
+		if status == http.StatusOK {
+			select {
+			case body := <-bodies:
+				require.Contains(t, body, `"status":"completed"`)
+			case <-time.After(10 * time.Second):
+				t.Error("nobody called")
+			}
+		}
+		require.NoError(t, r.cmd.Process.Kill())
+		_, _ = r.ended(t)
+	}
 }

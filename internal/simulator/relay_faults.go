@@ -106,35 +106,42 @@ const contentPolicyMessage = "Content policy violation.\nYour request was blocke
 // relayFailures are taken without complaint and show when the task has ended.
 func relayFailures() []fault {
 	var list []fault
-	add := func(name, says string, p problem) {
+	for _, f := range []struct {
+		name string
+		problem
+	}{
+		{"fail-parameter", problem{code: "invalid_parameters", message: "Invalid parameters", after: checkingTime}},
+		{"fail-data-inspection", problem{code: "content_policy_violation", message: contentPolicyMessage}},
+		{"fail-ip-infringement", problem{code: "content_policy_violation", message: contentPolicyMessage, after: checkingTime}},
+		{"fail-download", problem{code: "resource_not_found", message: "A reference could not be downloaded", after: checkingTime}},
+		{"fail-format", problem{code: "image_processing_error", message: "A reference could not be processed", after: checkingTime}},
+		{"fail-dimension", problem{code: "image_dimension_mismatch", message: "The size of an image does not match", after: checkingTime}},
+		{"fail-no-content", problem{code: "generation_failed_no_content", message: "No content was generated"}},
+		{"fail-quota", problem{code: "quota_exceeded", message: "The quota of the upstream service is used up", after: checkingTime}},
+		{"fail-exhausted", problem{code: "resource_exhausted", message: "Resources are exhausted, retry in a minute"}},
+		{"fail-internal", problem{code: "service_error", message: serviceErrorMessage}},
+		{"fail-algo", problem{code: "service_unavailable", message: "The service is unavailable, retry in two minutes"}},
+		{"fail-unknown", problem{code: "unknown_error", message: "Unknown error"}},
+		{"fail-timeout", problem{code: "generation_timeout", message: "The generation has timed out", after: 3 * time.Hour}},
+		{"request-cancelled", problem{code: "request_cancelled", message: "The request was cancelled"}},
+		{"cancelled", problem{code: "request_cancelled", cancels: true}},
+	} {
+		says := "failed with " + f.code
+		switch {
+		case f.cancels:
+			says = "cancelled"
+		case f.after > checkingTime:
+			says += " after three hours, divided by the speed"
+		}
 		list = append(list, fault{
-			Fault: Fault{name, string(opCreate), "the task ends as " + says},
+			Fault: Fault{f.name, string(opCreate), "the task ends as " + says},
 			calls: []operation{opCreate},
 			act: func(c *call, next func() answer) answer {
-				c.failure = &p
+				c.failure = &f.problem
 				return next()
 			},
 		})
 	}
-	fail := func(name, code, message string, after time.Duration) {
-		add(name, "failed with "+code, problem{code: code, message: message, after: after})
-	}
-	fail("fail-parameter", "invalid_parameters", "Invalid parameters", checkingTime)
-	fail("fail-data-inspection", "content_policy_violation", contentPolicyMessage, 0)
-	fail("fail-ip-infringement", "content_policy_violation", contentPolicyMessage, checkingTime)
-	fail("fail-download", "resource_not_found", "A reference could not be downloaded", checkingTime)
-	fail("fail-format", "image_processing_error", "A reference could not be processed", checkingTime)
-	fail("fail-dimension", "image_dimension_mismatch", "The size of an image does not match", checkingTime)
-	fail("fail-no-content", "generation_failed_no_content", "No content was generated", 0)
-	fail("fail-quota", "quota_exceeded", "The quota of the upstream service is used up", checkingTime)
-	fail("fail-exhausted", "resource_exhausted", "Resources are exhausted, retry in a minute", 0)
-	fail("fail-internal", "service_error", serviceErrorMessage, 0)
-	fail("fail-algo", "service_unavailable", "The service is unavailable, retry in two minutes", 0)
-	fail("fail-unknown", "unknown_error", "Unknown error", 0)
-	fail("fail-timeout", "generation_timeout", "The generation has timed out", 3*time.Hour)
-	list[len(list)-1].Description += " after three hours, divided by the speed"
-	fail("request-cancelled", "request_cancelled", "The request was cancelled", 0)
-	add("cancelled", "cancelled", problem{code: "request_cancelled", cancels: true})
 	return list
 }
 
