@@ -258,7 +258,9 @@ func TestTasksWithoutARate(t *testing.T) {
 	require.Regexp(t, `SUCCEEDED +wan2.6-r2v +- +3.4 credits `, shown)
 	require.Regexp(t, ` 2 +3.4 +66.64 +credits`, shown)
 	require.NotContains(t, shown, "WARNING")
-	var d struct{ Tasks []struct{ Cost json.RawMessage } }
+	var d struct {
+		Tasks []struct{ Cost json.RawMessage }
+	}
 	require.NoError(t, json.Unmarshal([]byte(b.show(nil, "--json")), &d))
 	require.JSONEq(t, `{"held": 63.24, "currency": "credits"}`, string(d.Tasks[0].Cost))
 	require.JSONEq(t, `{"billed": 3.4, "currency": "credits"}`, string(d.Tasks[1].Cost))
