@@ -175,6 +175,12 @@ func TestPricesFile(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "wan2.7-r2v", c.DefaultModel)
 
+	require.NoError(t, os.WriteFile(file, []byte(`{"prices": [{"region": "evolink", "model": "wan2.7-r2v", "resolution": "720P", "per_second": "6.5"}]}`), 0o600))
+	_, c, err = (&program{environ: []string{"R2V_PRICES_FILE=" + file}}).config(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "0.6", c.Price("beijing", c.Model("wan2.7-r2v"), "720P", nil).PerSecond.String(), "what a file of prices does not name stays")
+	require.Equal(t, "6.5", c.For("evolink").Price("evolink", c.For("evolink").Model("wan2.7-r2v"), "720P", nil).PerSecond.String())
+
 	require.NoError(t, os.WriteFile(file, text[:len(text)/2], 0o600))
 	_, err = read(t, "R2V_PRICES_FILE="+file)
 	require.ErrorContains(t, err, "R2V_PRICES_FILE: "+file)

@@ -56,7 +56,7 @@ func TestProgressOfAnOpenTaskIsKept(t *testing.T) {
 				run(t, tr)
 				for _, step := range []struct{ says, kept int }{{7, 7}, {42, 42}, {0, 42}, {99, 99}} {
 					percent.Store(int64(step.says))
-					time.Sleep(time.Minute)
+					time.Sleep(16 * time.Second)
 					for _, task := range bought {
 						now, err := tr.Wait(t.Context(), "", task.ID, 0)
 						require.NoError(t, err)
