@@ -59,7 +59,7 @@ func TestABadValueIsRefusedByItsName(t *testing.T) {
 		{"R2V_BUDJET_PER_TASK=1", "R2V_BUDJET_PER_TASK is not a setting; did you mean R2V_BUDGET_PER_TASK?"},
 		{"R2V_BUDGET_PER_DAYS=1", "R2V_BUDGET_PER_DAYS is not a setting; did you mean R2V_BUDGET_PER_DAY?"},
 		{"R2V_DATABASE_URL=mysql://r2v@db/r2v", "R2V_DATABASE_URL: it does not begin with postgres://"},
-		{"R2V_FROBNICATE_EVERYTHING=1", "R2V_FROBNICATE_EVERYTHING is not a setting of this version; the settings are DASHSCOPE_API_KEY"},
+		{"R2V_FROBNICATE_EVERYTHING=1", "R2V_FROBNICATE_EVERYTHING is not a setting of this version; the settings are R2V_PROVIDER, DASHSCOPE_API_KEY"},
 	} {
 		t.Run(tt.line, func(t *testing.T) {
 			lines := []string{tt.line}
@@ -174,6 +174,12 @@ func TestPricesFile(t *testing.T) {
 	_, c, err := (&program{environ: []string{"R2V_PRICES_FILE=" + file}}).config(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "wan2.7-r2v", c.DefaultModel)
+
+	require.NoError(t, os.WriteFile(file, []byte(`{"prices": [{"region": "evolink", "model": "wan2.7-r2v", "resolution": "720P", "per_second": "6.5"}]}`), 0o600))
+	_, c, err = (&program{environ: []string{"R2V_PRICES_FILE=" + file}}).config(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "0.6", c.Price("beijing", c.Model("wan2.7-r2v"), "720P", nil).PerSecond.String(), "what a file of prices does not name stays")
+	require.Equal(t, "6.5", c.For("evolink").Price("evolink", c.For("evolink").Model("wan2.7-r2v"), "720P", nil).PerSecond.String())
 
 	require.NoError(t, os.WriteFile(file, text[:len(text)/2], 0o600))
 	_, err = read(t, "R2V_PRICES_FILE="+file)

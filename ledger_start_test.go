@@ -35,10 +35,10 @@ func filled(t *testing.T, dir string, tasks int) {
 	defer db.Close()
 	var same string // columns that all copies share
 	require.NoError(t, db.QueryRowContext(t.Context(), `SELECT group_concat(name) FROM pragma_table_info('r2v_task')
-		WHERE name NOT IN ('id', 'provider_task_id', 'idempotency_key', 'created_at')`).Scan(&same))
-	_, err = db.ExecContext(t.Context(), fmt.Sprintf(`INSERT INTO r2v_task (id, provider_task_id, idempotency_key, created_at, %s)
+		WHERE name NOT IN ('id', 'provider_task_id', 'idempotency_key', 'created_at', 'hint')`).Scan(&same))
+	_, err = db.ExecContext(t.Context(), fmt.Sprintf(`INSERT INTO r2v_task (id, provider_task_id, idempotency_key, hint, created_at, %s)
 		WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT %d)
-		SELECT 'r2v-' || i, 'theirs-' || i, 'key-' || i, created_at - i * 1000000, %s FROM r2v_task, n`, same, tasks-1, same))
+		SELECT 'r2v-' || i, 'theirs-' || i, 'key-' || i, 'hint-' || i, created_at - i * 1000000, %s FROM r2v_task, n`, same, tasks-1, same))
 	require.NoError(t, err)
 }
 

@@ -39,6 +39,19 @@ func newBook(t *testing.T) *book {
 	return b
 }
 
+// unpriced claims and buys a task of which no rate is known, and for which 63.24 credits are held.
+func (b *book) unpriced(what, providerTaskID string) string {
+	b.t.Helper()
+	task, _, err := b.Claim(b.t.Context(), video.Order{
+		Request: video.Request{Model: "wan2.6-r2v", Prompt: "character1"}, IdempotencyKey: "key-" + what, Fingerprint: what, Estimate: video.Cost{Currency: "credits"},
+	})
+	require.NoError(b.t, err)
+	hold := decimal.RequireFromString("63.24")
+	_, err = b.Answered(b.t.Context(), task.ID, providerTaskID, &hold)
+	require.NoError(b.t, err)
+	return task.ID
+}
+
 // add claims a task of up to 0.50 USD and buys it; without a provider's id the answer was lost.
 func (b *book) add(what, providerTaskID string) string {
 	b.t.Helper()
@@ -231,6 +244,26 @@ func TestTasksAsJSON(t *testing.T) {
 	require.Equal(t, []json.Number{"10", "1.8", "8.2"}, []json.Number{d.Budget.PerDay, d.Budget.Used, d.Budget.Left})
 	require.WithinRange(t, d.Budget.ResetsAt, time.Now(), time.Now().Add(25*time.Hour))
 	require.Contains(t, b.show(nil, "--json"), `"budget": null`)
+}
+
+// Without a rate there is what the service holds, and then what it bills; a bill that was not estimated is not off.
+func TestTasksWithoutARate(t *testing.T) {
+	t.Parallel()
+	b := newBook(t)
+	bill := decimal.RequireFromString("3.4")
+	b.end(b.unpriced("billed", "p-1"), video.Snapshot{Status: video.Succeeded, VideoURL: "https://results.example/a.mp4", Bill: &bill})
+	b.unpriced("open", "p-2")
+	shown := b.show(nil)
+	require.Regexp(t, `PENDING +wan2.6-r2v +63.24 credits held +- `, shown)
+	require.Regexp(t, `SUCCEEDED +wan2.6-r2v +- +3.4 credits `, shown)
+	require.Regexp(t, ` 2 +3.4 +66.64 +credits`, shown)
+	require.NotContains(t, shown, "WARNING")
+	var d struct {
+		Tasks []struct{ Cost json.RawMessage }
+	}
+	require.NoError(t, json.Unmarshal([]byte(b.show(nil, "--json")), &d))
+	require.JSONEq(t, `{"held": 63.24, "currency": "credits"}`, string(d.Tasks[0].Cost))
+	require.JSONEq(t, `{"billed": 3.4, "currency": "credits"}`, string(d.Tasks[1].Cost))
 }
 
 func TestTasksCanBeFilteredAndCounted(t *testing.T) {

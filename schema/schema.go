@@ -32,7 +32,7 @@ func Arguments[T any](c *video.Catalogue, more ...string) (json.RawMessage, erro
 	return reflectSchema(reflect.TypeFor[T](), k)
 }
 
-// Unpublished, as the text of an argument's name, keeps that argument out of the schema.
+// Unpublished is the text that, given for an argument's name, keeps that argument out of the schema.
 const Unpublished = "-"
 
 // Answer is the schema of a tool's structured answer. A `catalogue` tag of statuses or charged lists those words. It is open: a

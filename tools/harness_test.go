@@ -48,8 +48,9 @@ type world struct {
 
 type options struct {
 	region  string
-	models  *video.Catalogue // instead of the built-in ones
-	handler http.Handler     // instead of the simulator
+	models  *video.Catalogue                          // instead of the built-in ones
+	between func(provider.Provider) provider.Provider // what stands before the service; nil for nothing
+	handler http.Handler                              // instead of the simulator
 	noKey   bool
 	key     string
 	budget  string
@@ -113,6 +114,9 @@ func (w *world) set(o options) *tools.Set {
 	}
 	if o.noKey {
 		tasks.Provider = provider.WithoutKey{Of: provider.DashScopeWords()}
+	}
+	if o.between != nil {
+		tasks.Provider = o.between(tasks.Provider)
 	}
 	set := &tools.Set{Catalogue: catalogue, Region: region, Tasks: tasks, MaxWait: 50 * time.Second, PollInterval: 15 * time.Second, Saves: true, Console: tasks.Provider.Words().Console}
 	if o.looks != nil {

@@ -41,7 +41,7 @@ func progress(notify func(params map[string]any), percent func() int) (stop func
 	wait.Go(func() {
 		tick := time.NewTicker(progressEvery)
 		defer tick.Stop()
-		start, sent, told := time.Now(), false, 0.0
+		start, sent, told, said := time.Now(), false, 0.0, 0
 		for {
 			select {
 			case <-done:
@@ -51,12 +51,15 @@ func progress(notify func(params map[string]any), percent func() int) (stop func
 				return
 			case <-tick.C:
 				// What a call begins with it goes on with: seconds and percent have no common measure, and progress must not fall.
-				switch share := percent(); {
-				case told == 0 && (sent || share == 0):
+				if now := percent(); now > 0 {
+					said = now
+				}
+				switch {
+				case told == 0 && (sent || said == 0):
 					notify(map[string]any{"progress": int(time.Since(start).Seconds()), "message": "still waiting for news of this task"})
 				default:
-					told = further(told, share)
-					notify(map[string]any{"progress": told, "total": 100, "message": fmt.Sprintf("the service says that %d %% are done", share)})
+					told = further(told, said)
+					notify(map[string]any{"progress": told, "total": 100, "message": fmt.Sprintf("the service says that %d %% are done", said)})
 				}
 				sent = true
 			}

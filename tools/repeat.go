@@ -94,7 +94,7 @@ func (q *quote) alike(task *video.Task) bool {
 	}
 	for i, ref := range now.References {
 		old := then.References[i]
-		if !sameAddress(ref.URL, ref.Medium, old.URL) || !sameAddress(ref.VoiceURL, ref.VoiceMedium, old.VoiceURL) || ref.Kind != "" && ref.Kind != old.Kind {
+		if !q.sameAddress(ref.URL, ref.Medium, old.URL) || !q.sameAddress(ref.VoiceURL, ref.VoiceMedium, old.VoiceURL) || ref.Kind != "" && ref.Kind != old.Kind {
 			return false
 		}
 	}
@@ -102,11 +102,12 @@ func (q *quote) alike(task *video.Task) bool {
 	return (&video.Report{Request: now, Model: q.report.Model}).Fingerprint() == (&video.Report{Request: then, Model: q.report.Model}).Fingerprint()
 }
 
-// sameAddress compares an address with one that was sent. What was sent of a local file is the service's own address of it, or the
-// picture itself.
-func sameAddress(address string, seen *video.Medium, sent string) bool {
+// sameAddress compares an address with one that was sent. What was sent of a local file is the service's own address of it, which with
+// some services is one like any other, or the picture itself.
+func (q *quote) sameAddress(address string, seen *video.Medium, sent string) bool {
 	if seen != nil && seen.Local {
-		return strings.HasPrefix(sent, "oss://") || strings.HasPrefix(sent, "data:")
+		plain := !slices.Contains(q.report.Model.Media["video"].Schemes, "oss") && strings.HasPrefix(sent, "https://")
+		return plain || strings.HasPrefix(sent, "oss://") || strings.HasPrefix(sent, "data:")
 	}
 	return address == sent || strings.HasPrefix(address, "data:") && sent != "" && strings.HasPrefix(address, sent) // whose content is not kept
 }

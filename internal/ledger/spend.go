@@ -223,7 +223,7 @@ func (d *Day) share(owner string) *Share {
 // settle holds a bill against its own estimate: a bill too high and one too low are two mistakes, not none.
 func (d *Day) settle(bill, low, high decimal.Decimal) {
 	miss, off := video.Cost{Low: low, High: high}.Miss(bill)
-	d.Billed, d.EstimatedLow, d.Estimated = d.Billed.Add(bill), d.EstimatedLow.Add(low), d.Estimated.Add(high)
+	d.EstimatedLow, d.Estimated = d.EstimatedLow.Add(low), d.Estimated.Add(high)
 	d.Above, d.Below = d.Above.Add(decimal.Max(miss, decimal.Zero)), d.Below.Sub(decimal.Min(miss, decimal.Zero))
 	if off {
 		d.Missed++
@@ -254,12 +254,18 @@ func (l *Ledger) Days(ctx context.Context, since time.Time) ([]Day, error) {
 			return nil
 		}
 		var bill, lowest, highest decimal.Decimal
-		if err := errors.Join(read(billed, &bill), read(low, &lowest), read(high, &highest)); err != nil {
+		if err := read(billed, &bill); err != nil {
 			return err
 		}
-		d.settle(bill, lowest, highest)
-		s.Billed = s.Billed.Add(bill)
-		return nil
+		d.Billed, s.Billed = d.Billed.Add(bill), s.Billed.Add(bill)
+		if low == "" { // no rate was known: there is nothing to hold the bill against
+			return nil
+		}
+		err := errors.Join(read(low, &lowest), read(high, &highest))
+		if err == nil {
+			d.settle(bill, lowest, highest)
+		}
+		return err
 	}, "SELECT owner, created_at, currency, estimate_low, estimate_high, billed, reserved FROM r2v_task WHERE created_at >= $1 AND currency <> '' ORDER BY created_at DESC", micros(l.midnight(since)))
 	return days, err
 }

@@ -179,13 +179,17 @@ func TestEndedTasksCountTheirTimeAndTheirMoney(t *testing.T) {
 	ended(video.Succeeded, time.Minute, "-1", "1", "USD") // a counter never falls
 	ended(video.Failed, 5*time.Second, "", "5", "USD")    // costs nothing
 	ended(video.Canceled, -5*time.Second, "", "", "")     // two clocks
+	credits := decimal.RequireFromString("63.24")
+	m.Ended(video.Task{CreatedAt: began, Currency: "credits", Billed: &credits, Snapshot: video.Snapshot{Status: video.Succeeded, EndedAt: began}}) // without a rate
 	got := scrape(t, m)
 	require.Equal(t, 1.0, got.counter("r2v_billed_total", "currency=USD"), "ten tenths are one")
 	require.Equal(t, 3.0, got.counter("r2v_estimated_total", "currency=USD"))
 	require.Equal(t, 7.0, got.counter("r2v_billed_total", "currency=CNY"))
-	require.Len(t, got["r2v_billed_total"].GetMetric(), 2)
+	require.Equal(t, 63.24, got.counter("r2v_billed_total", "currency=credits"), "a bill counts without an estimate")
+	require.Len(t, got["r2v_billed_total"].GetMetric(), 3)
+	require.Len(t, got["r2v_estimated_total"].GetMetric(), 2)
 	h := got.series("r2v_task_seconds", "status=SUCCEEDED").GetHistogram()
-	require.Equal(t, []any{uint64(14), 10*90.0 + 4*60}, []any{h.GetSampleCount(), h.GetSampleSum()})
+	require.Equal(t, []any{uint64(15), 10*90.0 + 4*60}, []any{h.GetSampleCount(), h.GetSampleSum()})
 	require.Equal(t, 5.0, got.series("r2v_task_seconds", "status=FAILED").GetHistogram().GetSampleSum())
 	require.Equal(t, 0.0, got.series("r2v_task_seconds", "status=CANCELED").GetHistogram().GetSampleSum())
 }

@@ -34,6 +34,9 @@ func TestProgressIsAnEstimateAndSaysSo(t *testing.T) {
 		"being ordered":         {with(running("r2v_x", time.Second), func(t *video.Task) { pending(t); t.ProviderTaskID = "" }), usual, 0, "It is being ordered."},
 		"just begun":            {running("r2v_x", 0), usual, 1, "About 1 %. This is an estimate: clips of this model usually take 1 min to 2 min."},
 		"half of it":            {running("r2v_x", time.Minute), usual, 50, "About 50 %"},
+		"told by the service":   {with(running("r2v_x", time.Minute), func(t *video.Task) { t.Progress = 42 }), usual, 42, "42 %, says the service. In the making for 1 min."},
+		"told at the end":       {with(running("r2v_x", time.Minute), func(t *video.Task) { t.Progress = 100 }), span{}, 99, "99 %, says the service."},
+		"told before it runs":   {with(running("r2v_x", time.Second), func(t *video.Task) { pending(t); t.Progress = 3 }), usual, 3, "3 %, says the service."},
 		"nearly":                {running("r2v_x", 119*time.Second), usual, 95, "About 95 %"},
 		"longer than usual":     {running("r2v_x", time.Hour+5*time.Minute), usual, 95, "for 1 h 5 min, longer than usual"},
 		"nobody knows":          {running("r2v_x", 30*time.Second), span{}, 0, "In the making for 30 s."},
@@ -117,21 +120,42 @@ func TestAClipThatCouldNotBeSaved(t *testing.T) {
 	}
 }
 
+// credits are what a task without a rate holds and was billed, each empty for nothing.
+func credits(held, billed string) func(*video.Task) {
+	return func(t *video.Task) {
+		t.Estimate, t.Billed, t.Currency = nil, nil, "credits"
+		if held != "" {
+			t.Hold = bill(held)
+		}
+		if billed != "" {
+			t.Billed = bill(billed)
+		}
+	}
+}
+
 func TestMoneyIsExactAndSaysWhatWasCharged(t *testing.T) {
 	for name, c := range map[string]struct {
 		task                     video.Task
 		estimated, billed, money string
 	}{
-		"billed":         {with(made("r2v_x", goodClip), func(t *video.Task) { t.Estimate, t.Billed = cost("0.5", "1.125"), bill("0.7") }), "0.50–1.125 USD", "0.70 USD", ""},
-		"open":           {running("r2v_x", 0), "0.50–0.75 USD", "", "Nothing yet"},
-		"failed":         {with(running("r2v_x", 0), func(t *video.Task) { t.Status = video.Failed }), "0.50–0.75 USD", "", "Nothing"},
-		"bill to come":   {with(made("r2v_x", goodClip), func(t *video.Task) { t.Billed = nil }), "0.50 USD", "", "Charged; the bill is not known yet"},
-		"in doubt":       {with(running("r2v_x", 0), func(t *video.Task) { t.Status, t.ProviderTaskID = video.Unknown, "" }), "0.50–0.75 USD", "", "Not known yet"},
-		"made elsewhere": {with(made("r2v_x", goodClip), func(t *video.Task) { t.Estimate, t.Billed = nil, bill("0.123456") }), "", "0.123456 USD", ""},
+		"billed":                 {with(made("r2v_x", goodClip), func(t *video.Task) { t.Estimate, t.Billed = cost("0.5", "1.125"), bill("0.7") }), "0.50–1.125 USD", "0.70 USD", ""},
+		"open":                   {running("r2v_x", 0), "0.50–0.75 USD", "", "Nothing yet"},
+		"failed":                 {with(running("r2v_x", 0), func(t *video.Task) { t.Status = video.Failed }), "0.50–0.75 USD", "", "Nothing"},
+		"bill to come":           {with(made("r2v_x", goodClip), func(t *video.Task) { t.Billed = nil }), "0.50 USD", "", "Charged; the bill is not known yet"},
+		"in doubt":               {with(running("r2v_x", 0), func(t *video.Task) { t.Status, t.ProviderTaskID = video.Unknown, "" }), "0.50–0.75 USD", "", "Not known yet"},
+		"made elsewhere":         {with(made("r2v_x", goodClip), func(t *video.Task) { t.Estimate, t.Billed = nil, bill("0.123456") }), "", "0.123456 USD", ""},
+		"without a rate":         {with(running("r2v_x", 0), credits("34.5", "")), "", "", "Nothing yet; 34.5 credits held by the service"},
+		"without a rate or hold": {with(running("r2v_x", 0), credits("", "")), "", "", "Nothing yet"},
+		"billed in credits":      {with(made("r2v_x", goodClip), credits("34.5", "3.4")), "", "3.4 credits", ""},
+		"held, and no bill yet":  {with(made("r2v_x", goodClip), credits("34.5", "")), "", "", "Charged; the bill is not known yet, and 34.5 credits held by the service"},
+		"a hold that is free":    {with(running("r2v_x", 0), func(t *video.Task) { credits("34.5", "")(t); t.Status = video.Failed }), "", "", "Nothing"},
+		"estimated in credits": {with(running("r2v_x", 0), func(t *video.Task) {
+			t.Estimate = &video.Cost{Low: money("17"), High: money("34.5"), Currency: "credits"}
+		}), "17–34.5 credits", "", "Nothing yet"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := entryOf(c.task, span{})
-			require.Equal(t, []string{c.estimated, c.billed, c.money}, []string{plain(e.Estimated), plain(e.Billed), e.Money})
+			require.Equal(t, []string{c.estimated, c.billed, c.money}, []string{plain(e.Estimated), plain(e.Billed), plain(e.Money)})
 		})
 	}
 }
