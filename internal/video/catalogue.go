@@ -23,7 +23,8 @@ type Catalogue struct {
 	Prices       []Price           `json:"prices"`
 	OtherMedia   []string          `json:"other_media"` // file endings of media that no model takes
 
-	whole *Catalogue // that of all providers
+	whole   *Catalogue // that of all providers
+	partial bool       // the built-in one, of which only DefaultProvider's models have been read so far: every start waits for it
 }
 
 // Source is where a price was read.
@@ -62,7 +63,16 @@ type Price struct {
 const DefaultProvider = "dashscope"
 
 // BuiltIn returns the catalogue that is compiled in, [DefaultProvider]'s part of it.
-func BuiltIn() (*Catalogue, error) { return ParseCatalogue(builtIn) }
+func BuiltIn() (*Catalogue, error) {
+	whole, err := parse(builtIn, DefaultProvider)
+	if err == nil {
+		err = whole.verify()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return whole.usual(), nil
+}
 
 // usual is the part of the whole that is meant where no provider is named.
 func (c *Catalogue) usual() *Catalogue {
@@ -75,9 +85,13 @@ func (c *Catalogue) usual() *Catalogue {
 // For returns the part of one provider, nil where the catalogue has no model of it. An empty name is [DefaultProvider]'s.
 func (c *Catalogue) For(provider string) *Catalogue {
 	provider = cmp.Or(provider, DefaultProvider)
-	part := *c.whole
+	whole := c.whole
+	if provider != DefaultProvider {
+		whole = c.complete()
+	}
+	part := *whole
 	part.Models, part.Regions, part.Prices = nil, nil, nil
-	for _, m := range c.whole.Models {
+	for _, m := range whole.Models {
 		if m.Provider == provider {
 			part.Models = append(part.Models, m)
 		}
@@ -85,12 +99,12 @@ func (c *Catalogue) For(provider string) *Catalogue {
 	if len(part.Models) == 0 {
 		return nil
 	}
-	for _, r := range c.whole.Regions {
+	for _, r := range whole.Regions {
 		if r.Provider == provider {
 			part.Regions = append(part.Regions, r)
 		}
 	}
-	for _, p := range c.whole.Prices {
+	for _, p := range whole.Prices {
 		if part.Region(p.Region) != nil {
 			part.Prices = append(part.Prices, p)
 		}
@@ -98,10 +112,22 @@ func (c *Catalogue) For(provider string) *Catalogue {
 	return &part
 }
 
+// complete is the whole catalogue with the models of all providers.
+func (c *Catalogue) complete() *Catalogue {
+	if !c.whole.partial {
+		return c.whole
+	}
+	all, err := parse(builtIn, "")
+	if err != nil {
+		return c.whole // which tests hold to be impossible: it is compiled in
+	}
+	return all
+}
+
 // Providers lists whose models there are, in the catalogue's order.
 func (c *Catalogue) Providers() []string {
 	var names []string
-	for _, m := range c.whole.Models {
+	for _, m := range c.complete().Models {
 		if !slices.Contains(names, m.Provider) {
 			names = append(names, m.Provider)
 		}

@@ -19,6 +19,19 @@ func builtIn(t *testing.T) *video.Catalogue {
 	return c
 }
 
+// The built-in catalogue is read in two steps: as a file, all of it is held against the rules.
+func TestTheBuiltInCatalogueIsWhole(t *testing.T) {
+	text, err := os.ReadFile("catalogue.json")
+	require.NoError(t, err)
+	c, err := video.ParseCatalogue(text)
+	require.NoError(t, err)
+	require.Equal(t, c.Providers(), builtIn(t).Providers())
+	for _, provider := range c.Providers() {
+		require.Equal(t, c.For(provider).Models, builtIn(t).For(provider).Models)
+		require.Equal(t, c.For(provider).Prices, builtIn(t).For(provider).Prices)
+	}
+}
+
 func TestModelsAndWhereTheyAreSold(t *testing.T) {
 	c := builtIn(t)
 	require.Equal(t, []string{"wan2.7-r2v", "wan2.7-r2v-2026-06-12", "wan2.6-r2v", "wan2.6-r2v-flash"}, c.ModelNames())

@@ -14,7 +14,7 @@ import (
 // where that one is not in it. A model entry with "like" takes every field that it does not set itself from the model named there: an
 // earlier one of its provider, or else of DefaultProvider. Unknown fields, doubled names and dangling names are errors.
 func ParseCatalogue(data []byte) (*Catalogue, error) {
-	whole, err := parse(data)
+	whole, err := parse(data, "")
 	if err == nil {
 		err = whole.verify()
 	}
@@ -24,7 +24,8 @@ func ParseCatalogue(data []byte) (*Catalogue, error) {
 	return whole.usual(), nil
 }
 
-func parse(data []byte) (*Catalogue, error) {
+// parse reads a whole catalogue, or of its models only those of one provider.
+func parse(data []byte, only string) (*Catalogue, error) {
 	var file struct {
 		Catalogue
 		Models []map[string]json.RawMessage `json:"models"`
@@ -38,6 +39,10 @@ func parse(data []byte) (*Catalogue, error) {
 	c.whole = c
 	known := map[modelKey]map[string]json.RawMessage{}
 	for _, entry := range file.Models {
+		if only == DefaultProvider && entry["provider"] != nil {
+			c.partial = true
+			continue
+		}
 		m, merged, err := parseModel(entry, known)
 		if err != nil {
 			return nil, fmt.Errorf("read catalogue: %w", err)
@@ -119,6 +124,9 @@ func (c *Catalogue) verify() error {
 	}
 	if len(c.Models) == 0 {
 		return errors.New("catalogue: there are no models")
+	}
+	if c.partial {
+		return c.For(DefaultProvider).verifyPart()
 	}
 	for _, provider := range c.Providers() {
 		if err := c.For(provider).verifyPart(); err != nil {

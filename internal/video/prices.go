@@ -36,7 +36,7 @@ func ParseOperators(data []byte) (*Catalogue, error) {
 	if err := dec.Decode(&list); err != nil {
 		return nil, fmt.Errorf("read prices: %w", err)
 	}
-	c, err := parse(builtIn)
+	c, err := parse(builtIn, "")
 	if err != nil {
 		return nil, err
 	}
