@@ -1,6 +1,7 @@
 package tools_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"log/slog"
@@ -56,7 +57,7 @@ func newBubble(t *testing.T, s seller, o bubbleOptions) *bubble {
 		Ledger: bubbleLedger(t, dir, o), PollInterval: 15 * time.Second, Logger: slog.New(slog.DiscardHandler),
 		Saver: clips.Folder{Dir: filepath.Join(dir, "videos"), Client: &http.Client{Transport: wire}},
 	}
-	region := bubbleProvider(t, tasks, s, o, catalogue, wire)
+	region := w.provide(tasks, cmp.Or(o.key, simulatedKey), catalogue, wire)
 	w.words = tasks.Provider.Words()
 	w.tasks = tasks
 	t.Cleanup(tasks.Drain)
@@ -88,21 +89,17 @@ func bubbleLedger(t *testing.T, dir string, o bubbleOptions) *ledger.Ledger {
 	return l
 }
 
-// bubbleProvider gives a tracker its provider, and returns the region in which it sells.
-func bubbleProvider(t *testing.T, tasks *tracker.Tracker, s seller, o bubbleOptions, c *video.Catalogue, wire http.RoundTripper) (region string) {
-	t.Helper()
-	key := simulatedKey
-	if o.key != "" {
-		key = o.key
-	}
-	if s.name == "evolink" {
+// provide gives a tracker its provider, and returns the region in which that sells.
+func (w *bubble) provide(tasks *tracker.Tracker, key string, c *video.Catalogue, wire http.RoundTripper) (region string) {
+	w.t.Helper()
+	if w.name == "evolink" {
 		relay, err := evolink.New(evolink.Config{BaseURL: "http://127.0.0.1", APIKey: key, HTTPClient: &http.Client{Transport: wire}})
-		require.NoError(t, err)
+		require.NoError(w.t, err)
 		tasks.Provider, tasks.ReadInterval = provider.NewEvoLink(relay, c), evolink.ReadInterval
 		return "evolink-simulator"
 	}
 	models, err := dashscope.New(dashscope.Config{BaseURL: "http://127.0.0.1/api/v1", APIKey: key, Region: "simulator", HTTPClient: &http.Client{Transport: wire}})
-	require.NoError(t, err)
+	require.NoError(w.t, err)
 	tasks.Provider = provider.NewDashScope(models, c)
 	return "simulator"
 }

@@ -142,6 +142,22 @@ func ringing() map[string]func(t *testing.T, l *ledger.Ledger) {
 			require.NoError(t, err)
 			require.Len(t, due(t, l, true), 2)
 		},
+		"the first caller's address is kept": func(t *testing.T, l *ledger.Ledger) {
+			task := told(t, l, "a", "")
+			o := order("a", "a")
+			o.CallbackURL = "https://elsewhere.example/"
+			again, claimed, err := l.Claim(t.Context(), o)
+			require.NoError(t, err)
+			require.False(t, claimed)
+			require.Equal(t, task.ID, again.ID)
+			require.Equal(t, receiver, again.Callback.URL)
+		},
+	}
+}
+
+// doubted is who is told of purchases whose caller had to be answered before their fate was known.
+func doubted() map[string]func(t *testing.T, l *ledger.Ledger) {
+	return map[string]func(t *testing.T, l *ledger.Ledger){
 		"a purchase that is refused within its call is told by the call, and one that was in doubt or took long is not": func(t *testing.T, l *ledger.Ledger) {
 			refused := &video.Error{Charged: video.NotCharged}
 			claim := func(name string) video.Task {
@@ -199,16 +215,6 @@ func ringing() map[string]func(t *testing.T, l *ledger.Ledger) {
 			all := due(t, l, true)
 			require.Len(t, all, 1)
 			require.Equal(t, video.Unknown, all[0].Status)
-		},
-		"the first caller's address is kept": func(t *testing.T, l *ledger.Ledger) {
-			task := told(t, l, "a", "")
-			o := order("a", "a")
-			o.CallbackURL = "https://elsewhere.example/"
-			again, claimed, err := l.Claim(t.Context(), o)
-			require.NoError(t, err)
-			require.False(t, claimed)
-			require.Equal(t, task.ID, again.ID)
-			require.Equal(t, receiver, again.Callback.URL)
 		},
 	}
 }

@@ -41,7 +41,7 @@ func (e *EvoLink) List(ctx context.Context, from, to time.Time, page int) (Page,
 		if t.Created.After(to) || t.Type != "" && t.Type != "video" {
 			continue
 		}
-		out.Tasks = append(out.Tasks, Listed{ID: t.ID, Status: relayStatus(t.Status), Model: e.named(t.Model), SubmittedAt: t.Created})
+		out.Tasks = append(out.Tasks, Listed{ID: t.ID, Status: relayStatus(t.Status), Model: e.named(t.Model), SubmittedAt: t.Created, Progress: t.Progress})
 	}
 	return out, nil
 }
