@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,12 +21,13 @@ import (
 
 const webhookSecret = "whsec_Y2FuYXJ5LXNlY3JldC1jYW5hcnktc2VjcmV0LTE="
 
-// hook is a receiver with TLS, which may be down.
+// hook is a receiver with TLS, which may be down: then it hangs up on whoever comes, so that nobody else gets its port.
 type hook struct {
+	net.Listener
 	t      *testing.T
 	at     string // host:port
+	closed atomic.Bool
 	mu     sync.Mutex
-	server *httptest.Server // nil while it is down
 	told   []telling
 	more   chan struct{}
 	answer func(n int) int // the status of the nth message
@@ -41,41 +43,22 @@ type telling struct {
 func newHook(t *testing.T, answer func(n int) int) *hook {
 	t.Helper()
 	h := &hook{t: t, more: make(chan struct{}, 1000), answer: answer}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	h.at = l.Addr().String()
-	h.up(l)
-	t.Cleanup(h.down)
+	server := httptest.NewUnstartedServer(h)
+	h.Listener, h.at = server.Listener, server.Listener.Addr().String()
+	server.Listener = h
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	server.StartTLS()
+	t.Cleanup(server.Close)
 	return h
 }
 
-func (h *hook) up(l net.Listener) {
-	server := httptest.NewUnstartedServer(h)
-	server.Listener.Close()
-	server.Listener = l
-	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
-	server.StartTLS()
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.server = server
-}
-
-// again is up after it was down.
-func (h *hook) again() {
-	h.t.Helper()
-	l, err := net.Listen("tcp", h.at)
-	require.NoError(h.t, err)
-	h.up(l)
-}
-
-func (h *hook) down() {
-	h.mu.Lock()
-	server := h.server
-	h.server = nil
-	h.mu.Unlock()
-	if server != nil {
-		server.CloseClientConnections()
-		server.Close()
+func (h *hook) Accept() (net.Conn, error) {
+	for {
+		conn, err := h.Listener.Accept()
+		if err != nil || !h.closed.Load() {
+			return conn, err
+		}
+		conn.Close()
 	}
 }
 
@@ -167,16 +150,16 @@ func TestAReceiverGetsItOnceThoughTheServerIsKilledBetweenAttempts(t *testing.T)
 	failed := h.wait(2, 20*time.Second)
 	require.Eventually(t, func() bool { c := first.callbackOf(made.TaskID); return c.Attempts == 2 && c.Error != "" }, time.Second, time.Millisecond)
 	first.kill()
-	h.down()
+	h.closed.Store(true)
 	require.InDelta(t, 1, failed[1].at.Sub(failed[0].at).Seconds(), 0.9)
 	second := greeted(t, env...)
 	defer second.stop()
 	require.Eventually(t, func() bool {
 		c := second.callbackOf(made.TaskID)
-		return c.Attempts == 3 && c.Error == "127.0.0.1 refuses connections"
+		return c.Attempts == 3 && c.Error == "127.0.0.1 broke off"
 	}, 20*time.Second, 20*time.Millisecond)
 	require.Equal(t, "retrying", second.callbackOf(made.TaskID).State)
-	h.again()
+	h.closed.Store(false)
 	all := h.wait(1, 20*time.Second)
 	require.NotEmpty(t, verified(t, all))
 	require.Len(t, all, 3)

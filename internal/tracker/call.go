@@ -59,8 +59,8 @@ func (t *Tracker) announce(ctx context.Context, task *video.Task) {
 
 // callRound sends the callbacks that are due now, and returns how long there is nothing more to do.
 func (t *Tracker) callRound(ctx context.Context) (pause time.Duration) {
-	shortest := min(10*time.Millisecond, t.beat())
-	idle := max(min(t.PollInterval/3, callLease), shortest)
+	const shortest = 10 * time.Millisecond
+	idle := min(max(t.PollInterval/3, firstPause), callLease) // who makes one due here rings
 	defer func() {
 		if p := recover(); p != nil {
 			pause = idle
@@ -163,20 +163,24 @@ func (t *Tracker) call(ctx context.Context, task video.Task) {
 	if err := record(ctx, func() error { _, err := t.Ledger.Called(ctx, task, d, next); return err }); err != nil {
 		t.Logger.WarnContext(ctx, "a callback's outcome was not recorded: it is sent again", "task", task.ID, "err", err)
 	}
+	outcome := "failed"
+	switch {
+	case d.Delivered:
+		outcome = "delivered"
+	case next.IsZero():
+		outcome = "given_up"
+	}
+	if t.Called != nil {
+		t.Called(outcome)
+	}
 	about := []any{"task", task.ID, "host", task.Callback.Host(), "attempt", task.Callback.Attempts}
-	outcome := "delivered"
 	switch {
 	case d.Delivered:
 		t.Logger.InfoContext(ctx, "callback delivered", about...)
 	case next.IsZero():
-		outcome = "given_up"
 		t.Logger.WarnContext(ctx, "callback given up", append(about, "err", d.Error)...)
 	default:
-		outcome = "failed"
 		t.Logger.WarnContext(ctx, "callback not delivered", append(about, "err", d.Error, "again_at", next.UTC().Format(time.RFC3339))...)
-	}
-	if t.Called != nil {
-		t.Called(outcome)
 	}
 }
 
