@@ -6,8 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
+	"reflect"
 	"slices"
+	"strings"
 )
 
 // ParseCatalogue reads a catalogue in the form of catalogue.json, and returns the part of [DefaultProvider], or of the first provider
@@ -28,26 +29,26 @@ func ParseCatalogue(data []byte) (*Catalogue, error) {
 func parse(data []byte, only string) (*Catalogue, error) {
 	var file struct {
 		Catalogue
-		Models []map[string]json.RawMessage `json:"models"`
+		Models []json.RawMessage `json:"models"`
 	}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&file); err != nil {
+	if err := strictly(data, &file); err != nil {
 		return nil, fmt.Errorf("read catalogue: %w", err)
 	}
 	c := &file.Catalogue
 	c.whole = c
-	known := map[modelKey]map[string]json.RawMessage{}
 	for _, entry := range file.Models {
-		if only == DefaultProvider && entry["provider"] != nil {
+		var named modelNames
+		if err := json.Unmarshal(entry, &named); err != nil {
+			return nil, fmt.Errorf("read catalogue: model: %w", err)
+		}
+		if only == DefaultProvider && named.Provider != "" {
 			c.partial = true
 			continue
 		}
-		m, merged, err := parseModel(entry, known)
+		m, err := c.parseModel(entry, named)
 		if err != nil {
 			return nil, fmt.Errorf("read catalogue: %w", err)
 		}
-		known[modelKey{m.Provider, m.Name}] = merged
 		c.Models = append(c.Models, m)
 	}
 	for i := range c.Regions {
@@ -58,56 +59,66 @@ func parse(data []byte, only string) (*Catalogue, error) {
 	return c, nil
 }
 
-// modelKey names a model: two providers may sell one of the same name.
-type modelKey struct{ provider, name string }
-
-// parseModel reads an entry, and returns it with all that it takes from the model that it is like.
-func parseModel(entry map[string]json.RawMessage, known map[modelKey]map[string]json.RawMessage) (*Model, map[string]json.RawMessage, error) {
-	var names struct{ Provider, Like string }
-	for field, into := range map[string]*string{"provider": &names.Provider, "like": &names.Like} {
-		if text, ok := entry[field]; ok {
-			if err := json.Unmarshal(text, into); err != nil {
-				return nil, nil, fmt.Errorf("model: %s: %w", field, err)
-			}
-		}
-	}
-	names.Provider = cmp.Or(names.Provider, DefaultProvider)
-	priced := "" // whose price it has where it has none of its own: another provider's price is none
-	if names.Like != "" {
-		base, own := known[modelKey{names.Provider, names.Like}]
-		if priced = names.Like; !own {
-			base, priced = known[modelKey{DefaultProvider, names.Like}], ""
-		}
-		if base == nil {
-			return nil, nil, fmt.Errorf("model: like %q names no earlier model", names.Like)
-		}
-		entry = inherited(base, entry)
-	}
-	text, err := json.Marshal(entry)
-	if err != nil {
-		return nil, nil, err
-	}
-	m := &Model{}
+// strictly reads an object that has no field which is not known.
+func strictly(text []byte, into any) error {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(m); err != nil {
-		return nil, nil, fmt.Errorf("model %s: %w", entry["name"], err)
+	return dec.Decode(into)
+}
+
+// modelNames are a model's own name, whose it is, and the one that it is like.
+type modelNames struct{ Name, Provider, Like string }
+
+// parseModel reads an entry over the model that it is like, if any. What a model is called upstream, and by whom it is sold, is its own.
+func (c *Catalogue) parseModel(entry json.RawMessage, named modelNames) (*Model, error) {
+	m := &Model{}
+	priced := "" // whose price it has where it has none of its own: another provider's price is none
+	if named.Like != "" {
+		base := c.modelOf(cmp.Or(named.Provider, DefaultProvider), named.Like)
+		if priced = named.Like; base == nil {
+			base, priced = c.modelOf(DefaultProvider, named.Like), ""
+		}
+		if base == nil {
+			return nil, fmt.Errorf("model: like %q names no earlier model", named.Like)
+		}
+		*m = *base
+		m.Provider, m.UpstreamName = "", ""
+		if err := m.clear(entry); err != nil {
+			return nil, fmt.Errorf("model %s: %w", named.Name, err)
+		}
 	}
-	m.Provider, m.UpstreamName, m.pricedLike = names.Provider, cmp.Or(m.UpstreamName, m.Name), priced
+	if err := strictly(entry, m); err != nil {
+		return nil, fmt.Errorf("model %s: %w", named.Name, err)
+	}
+	m.Provider, m.UpstreamName, m.pricedLike = cmp.Or(m.Provider, DefaultProvider), cmp.Or(m.UpstreamName, m.Name), priced
 	for name, limits := range m.Media {
 		limits.Uploads = limits.Uploads || slices.Contains(limits.Schemes, "oss")
 		m.Media[name] = limits
 	}
-	return m, entry, nil
+	return m, nil
 }
 
-// inherited lays an entry over that of the model that it is like. What a model is called upstream, and by whom it is sold, is its own.
-func inherited(base, entry map[string]json.RawMessage) map[string]json.RawMessage {
-	merged := maps.Clone(base)
-	delete(merged, "provider")
-	delete(merged, "upstream_name")
-	maps.Copy(merged, entry)
-	return merged
+// clear empties the fields that an entry sets itself: they would be added to what is there, which is the other model's as well.
+func (m *Model) clear(entry json.RawMessage) error {
+	var fields map[string]json.RawMessage
+	err := json.Unmarshal(entry, &fields)
+	v := reflect.ValueOf(m).Elem()
+	for i := range v.NumField() {
+		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+		if _, set := fields[name]; set {
+			v.Field(i).SetZero()
+		}
+	}
+	return err
+}
+
+// modelOf is a model that was read already.
+func (c *Catalogue) modelOf(provider, name string) *Model {
+	i := slices.IndexFunc(c.Models, func(m *Model) bool { return m.Provider == provider && m.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return c.Models[i]
 }
 
 // verify makes sure that every name in the whole catalogue leads somewhere, so that no lookup fails while somebody pays.
