@@ -1,0 +1,135 @@
+package main_test
+
+import (
+	"encoding/json"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"r2v-mcp/internal/simulator"
+)
+
+// relay is a simulated relay on a socket of its own.
+type relay struct {
+	*httptest.Server
+	t      *testing.T
+	astray atomic.Int64 // requests that came with another key, or with none where one belongs
+}
+
+func newRelay(t *testing.T, o simulator.Options) *relay {
+	t.Helper()
+	o.Provider, o.APIKey = simulator.EvoLink, canaryKey
+	sim, r := simulator.New(o), &relay{t: t}
+	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		keyed := req.Header.Get("Authorization") == "Bearer "+canaryKey
+		if wants := strings.HasPrefix(req.URL.Path, "/v1/") || strings.HasPrefix(req.URL.Path, "/api/"); wants != keyed {
+			r.astray.Add(1)
+		}
+		sim.ServeHTTP(w, req)
+	}))
+	t.Cleanup(r.Close)
+	t.Cleanup(sim.Close)
+	return r
+}
+
+func (r *relay) env(home string) []string {
+	return []string{
+		"HOME=" + home, "R2V_PROVIDER=evolink", "DASHSCOPE_REGION=simulator", "EVOLINK_BASE_URL=" + r.URL, "EVOLINK_API_KEY=" + canaryKey, "R2V_LOG_LEVEL=debug",
+	}
+}
+
+func (r *relay) request(prompt string) map[string]any {
+	return map[string]any{
+		"model": "wan2.6-r2v-flash", "prompt": "character1 dances " + prompt, "duration": 5,
+		"references": []any{map[string]any{"url": r.URL + "/samples/dancer-4s.mp4", "type": "video"}},
+	}
+}
+
+func (r *relay) control(path string, into any) {
+	r.t.Helper()
+	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, r.URL+path, nil)
+	require.NoError(r.t, err)
+	resp, err := r.Client().Do(req)
+	require.NoError(r.t, err)
+	defer resp.Body.Close()
+	require.NoError(r.t, json.NewDecoder(resp.Body).Decode(into))
+}
+
+// The real server makes a clip through the relay: measured, billed in credits, saved; and leaves the key nowhere.
+func TestAServerMakesAClipThroughTheRelay(t *testing.T) {
+	t.Parallel()
+	r, home := newRelay(t, simulator.Options{Speed: 600}), t.TempDir()
+	p := greeted(t, r.env(home)...)
+	task := p.ask("generate_r2v", r.request("in the rain")).answer
+	require.Equal(t, []string{"PENDING", "no"}, []string{task.Status, task.Charged})
+	task = p.ask("get_task", map[string]any{"task_id": task.TaskID, "wait_seconds": 40}).answer
+	require.Equal(t, []string{"SUCCEEDED", "yes"}, []string{task.Status, task.Charged})
+	clip, err := os.ReadFile(task.SavedTo)
+	require.NoError(t, err)
+	require.Equal(t, "ftyp", string(clip[4:8]))
+	stdout, stderr, err := command(t, r.env(home), "", "tasks", "--json")
+	require.NoError(t, err, stderr)
+	require.Contains(t, stdout, `"billed": 30.6`, "9 seconds at 3.4 credits")
+	require.Contains(t, stdout, `"currency": "credits"`)
+
+	var reads []struct {
+		Shortest *float64 `json:"shortest_seconds"`
+	}
+	r.control("/control/reads", &reads)
+	require.Len(t, reads, 1)
+	if reads[0].Shortest != nil {
+		require.GreaterOrEqual(t, *reads[0].Shortest, 8.0)
+	}
+	require.Zero(t, r.astray.Load(), "the key goes along with calls of the API, and with nothing else")
+	require.NotContains(t, p.stderr.String()+stdout, canaryKey)
+	require.NoError(t, filepath.WalkDir(home, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		require.NotContains(t, string(text), canaryKey, path)
+		return err
+	}))
+}
+
+// A server that looks at tasks every ten minutes hears of their ends from the relay, and believes nothing but what it then reads.
+func TestTheRelaysCallbacksLeadToALook(t *testing.T) {
+	t.Parallel()
+	front := httptest.NewUnstartedServer(nil)
+	front.StartTLS()
+	t.Cleanup(front.Close)
+	r, home := newRelay(t, simulator.Options{Speed: 120, CallbackClient: front.Client()}), t.TempDir()
+	tokens, of := tokensIn(t, home, "anna")
+	s := serveHTTP(t, append(r.env(home), "R2V_PUBLIC_URL="+front.URL, "R2V_POLL_INTERVAL=10m", tokens)...)
+	to, err := url.Parse(s.url)
+	require.NoError(t, err)
+	front.Config.Handler = &httputil.ReverseProxy{
+		Transport: &http.Transport{}, Rewrite: func(p *httputil.ProxyRequest) { p.SetURL(to); p.Out.Host = p.In.Host },
+	}
+	for fault, status := range map[string]string{"": "SUCCEEDED", "[[fault:callback-forged]]": "FAILED", "[[fault:callback-twice]]": "SUCCEEDED"} {
+		made := s.gets(of["anna"], "generate_r2v", r.request(fault)).answer
+		task := s.gets(of["anna"], "get_task", map[string]any{"task_id": made.TaskID, "wait_seconds": 30}).answer
+		require.Equal(t, status, task.Status, fault)
+	}
+	var received []struct{ Body string }
+	r.control("/control/requests", &received)
+	for _, order := range received {
+		var body struct {
+			CallbackURL string `json:"callback_url"`
+		}
+		require.NoError(t, json.Unmarshal([]byte(order.Body), &body))
+		hint, ours := strings.CutPrefix(body.CallbackURL, front.URL+"/callbacks/")
+		require.True(t, ours, body.CallbackURL)
+		require.Len(t, hint, 26)
+		require.NotContains(t, s.stderr.String(), hint, "the path is a secret")
+	}
+}
