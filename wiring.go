@@ -98,7 +98,7 @@ func (l *life) toolbox(cfg *Config, catalogue *video.Catalogue) (*tools.Set, *pr
 	set := &tools.Set{
 		Catalogue: catalogue, Region: cfg.Region, Tasks: l.tasks, Media: media, BudgetPerTask: cfg.perTask,
 		MaxWait: cfg.MaxWait, PollInterval: cfg.PollInterval, Saves: l.tasks.Saver != nil, Link: l.link(""),
-		Console: l.tasks.Provider.Words().Console,
+		Console: l.tasks.Provider.Words().Console, NoCancel: cfg.Provider == viaEvoLink,
 	}
 	l.callBack(set)
 	return set, media

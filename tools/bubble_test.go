@@ -65,6 +65,7 @@ func newBubble(t *testing.T, s seller, o bubbleOptions) *bubble {
 	w.follow()
 	w.connect(&tools.Set{
 		Catalogue: catalogue, Region: region, Tasks: tasks, MaxWait: 50 * time.Second, PollInterval: 15 * time.Second, Saves: true, Console: w.words.Console,
+		NoCancel: s.name == "evolink",
 	})
 	return w
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/mark3labs/mcp-go/mcp"
@@ -53,7 +54,7 @@ func (s *Set) cancel(ctx context.Context, in cancelTaskArguments, problems []vid
 // from its state, whatever became of the cancellation.
 func (s *Set) uncancelled(t *video.Task, err error) *refusal {
 	what := "is not known to be cancelled"
-	if known, ok := errors.AsType[*video.Error](err); ok && (known.Code == "NotPending" || known.Code == "BoughtElsewhere") {
+	if known, ok := errors.AsType[*video.Error](err); ok && slices.Contains([]string{"NotPending", "BoughtElsewhere", "NotSupported"}, known.Code) {
 		what = "was not cancelled"
 	}
 	r := s.refuse(fmt.Sprintf("Task %s %s; its status when last seen: %s.", t.ID, what, t.Status), err)
@@ -66,9 +67,13 @@ func (s *Set) cancelTask() (server.ServerTool, error) {
 	if err != nil {
 		return server.ServerTool{}, err
 	}
+	what := "Cancels a PENDING task, which costs nothing. A RUNNING one cannot be stopped."
+	if s.NoCancel {
+		what = "The service of this server can cancel nothing: says so."
+	}
 	return declare(s, declaration{
 		name: "cancel_task", title: "Cancel a video clip",
-		description: "Cancels a PENDING task, which costs nothing. A RUNNING one cannot be stopped.",
+		description: what,
 		destructive: true, idempotent: true, openWorld: true,
 	}, arguments, s.cancel)
 }

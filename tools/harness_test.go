@@ -118,7 +118,9 @@ func (w *world) set(o options) *tools.Set {
 	if o.between != nil {
 		tasks.Provider = o.between(tasks.Provider)
 	}
-	set := &tools.Set{Catalogue: catalogue, Region: region, Tasks: tasks, MaxWait: 50 * time.Second, PollInterval: 15 * time.Second, Saves: true, Console: tasks.Provider.Words().Console}
+	set := &tools.Set{Catalogue: catalogue, Region: region, Tasks: tasks, MaxWait: 50 * time.Second, PollInterval: 15 * time.Second, Saves: true, Console: tasks.Provider.Words().Console,
+		NoCancel: strings.HasPrefix(region, "evolink"),
+	}
 	if o.looks != nil {
 		uploads := &upload.Uploads{Provider: tasks.Provider, Ledger: w.book}
 		w.t.Cleanup(uploads.Drain)

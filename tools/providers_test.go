@@ -213,6 +213,9 @@ func TestEveryProviderIsAskedWhatBecameOfAPurchase(t *testing.T) {
 					task := w.ended(created["task_id"])
 					require.Equal(t, "SUCCEEDED", task["status"])
 					require.FileExists(t, task["saved_to"].(string))
+					if w.name == "evolink" {
+						require.Contains(t, task["warnings"].([]any)[0], "look at the clip before you use it", "the relay tells no prompts")
+					}
 					require.Equal(t, created["task_id"], w.answer("generate_r2v", request)["task_id"])
 				} else {
 					time.Sleep(40 * time.Minute)
@@ -239,6 +242,7 @@ func TestEveryProviderSaysWhetherATaskCanBeCancelled(t *testing.T) {
 		text := w.refused("cancel_task", arguments{"task_id": created["task_id"]})
 		require.Contains(t, text, "the relay has no call that cancels a task")
 		require.Contains(t, text, "billed if it succeeds")
+		require.Contains(t, text, "was not cancelled")
 		require.Equal(t, "SUCCEEDED", w.ended(created["task_id"])["status"])
 		for _, fault := range []string{"cancelled", "request-cancelled"} {
 			created := w.answer("generate_r2v", w.clip(marked(fault)))

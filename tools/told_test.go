@@ -107,7 +107,7 @@ func TestFoundTaskIsNotSureBeforeItsClipIsMade(t *testing.T) {
 			continue
 		}
 		require.Equal(t, "unknown", task["charged"])
-		require.Contains(t, warningsOf(task), "found in the service's list by model and time: its prompt confirms it when the clip is made, and charged is unknown until then")
+		require.Contains(t, warningsOf(task), "found in the service's list by model and time: its prompt confirms it when the clip is made, if the service tells prompts, and charged is unknown until then")
 		require.Equal(t, task["warnings"], listed(w.answer("list_tasks", nil))[0]["warnings"])
 	}
 }

@@ -72,7 +72,8 @@ type Set struct {
 	// Called is told of each call once, when its answer is ready. Nil where nobody wants to know.
 	Called func(context.Context, Call)
 
-	Console string // where the service shows tasks and bills, such as "the Model Studio console"
+	NoCancel bool   // the service has no call that cancels
+	Console  string // where the service shows tasks and bills, such as "the Model Studio console"
 
 	MostWaiting int  // how many calls of get_task wait at a time, of which one named person may have a quarter: those beyond are answered at once; 0 is 64
 	HidePaths   bool // the caller is elsewhere: paths of this machine are not shown
@@ -124,6 +125,10 @@ func (s *Set) Instructions() string {
 	if s.Link != nil {
 		dying = "A link dies at video_url_expires_at."
 	}
+	stops := "; cancel_task stops one that is still PENDING"
+	if s.NoCancel {
+		stops = ". No task can be cancelled once it is bought"
+	}
 	if !s.NoFiles {
 		files = "\n" + s.takersOfFiles() + " reference or a voice_url may also be the path of a file on this server's computer, in the folders that are open to it; files of your own sandbox are not there."
 	}
@@ -137,7 +142,7 @@ func (s *Set) Instructions() string {
 2. generate_r2v once, with ` + guard + `an idempotency_key of your own. It answers at once with task_id.
 3. get_task with that task_id and wait_seconds, again and again while status is PENDING or RUNNING. It returns ` + link + `.
 
-list_tasks finds tasks whose ids you lost; cancel_task stops one that is still PENDING.
+list_tasks finds tasks whose ids you lost` + stops + `.
 Never call generate_r2v again to check on a task: ask get_task. If generate_r2v timed out, find its task with list_tasks, or send the same call unchanged: the same idempotency_key never buys twice.
 Every refusal says whether anything was charged. charged "unknown" means that a clip may have been bought: do not buy it again, ask get_task until it is known.
 In the prompt, call references as "references[].alias" in the answers says: Image 1, Video 1 (wan2.7) or character1 (wan2.6).` + files + `

@@ -55,13 +55,16 @@ func searched(t *video.Task) string {
 		"if it is not there for half an hour, it was not bought (FAILED, NeverArrived)"
 }
 
-// found tells that a task is ours for all that is known, which only the prompt of its clip proves.
+// found tells that a task is ours for all that is known, which only the prompt of its clip proves, where the service tells it.
 func found(t *video.Task) string {
-	if !t.Found || !t.Status.Open() {
-		return ""
+	const words = "the answer to the purchase was lost, and this task was found in the service's list by model and time"
+	switch {
+	case t.Found && t.Status.Open():
+		return words + ": its prompt confirms it when the clip is made, if the service tells prompts, and charged is unknown until then"
+	case t.Found && t.Status == video.Succeeded:
+		return words + "; the service did not tell its prompt: look at the clip before you use it, since it may be that of another program with the same account"
 	}
-	return "the answer to the purchase was lost, and this task was found in the service's list by model and time: its prompt confirms it when the clip is made, " +
-		"and charged is unknown until then"
+	return ""
 }
 
 // notSaved tells why a clip is not on the disk yet. The reason may name places of this machine.

@@ -64,7 +64,7 @@ func bar(percent int) g.Node {
 		return h.Progress(h.Aria("label", "Progress, not known"))
 	}
 	value := strconv.Itoa(percent)
-	return h.Progress(h.Max("100"), h.Value(value), h.Aria("label", "Progress, estimated"), g.Text(value+" %"))
+	return h.Progress(h.Max("100"), h.Value(value), h.Aria("label", "Progress"), g.Text(value+" %"))
 }
 
 func factList(facts []string) g.Node {
