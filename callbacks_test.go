@@ -94,7 +94,7 @@ func (h *hook) wait(n int, patience time.Duration) []telling {
 
 // env lets a server call the hook.
 func (h *hook) env(home string) []string {
-	return []string{"SSL_CERT_FILE=" + egresstest.CertificateFile(home), "R2V_EGRESS_ALLOW=" + h.at, "R2V_WEBHOOK_SECRET=" + webhookSecret}
+	return []string{"SSL_CERT_FILE=" + egresstest.CertificateFile(home), "R2V_EGRESS_ALLOW=" + h.at, "R2V_CALLBACKS=127.0.0.1", "R2V_WEBHOOK_SECRET=" + webhookSecret}
 }
 
 // calling is a request for a clip whose end is told.
@@ -221,7 +221,8 @@ func TestARealReceiverThatRedirectsIsRefusedBeforeAnythingIsBought(t *testing.T)
 	s, home := newService(t, 600), t.TempDir()
 	leads := httptest.NewTLSServer(http.RedirectHandler("https://169.254.169.254/", http.StatusTemporaryRedirect))
 	defer leads.Close()
-	p := greeted(t, append(s.env(home), "SSL_CERT_FILE="+egresstest.CertificateFile(home), "R2V_EGRESS_ALLOW="+leads.Listener.Addr().String())...)
+	p := greeted(t, append(s.env(home), "SSL_CERT_FILE="+egresstest.CertificateFile(home), "R2V_CALLBACKS=127.0.0.1",
+		"R2V_EGRESS_ALLOW="+leads.Listener.Addr().String())...)
 	defer p.stop()
 	for address, why := range map[string]string{
 		leads.URL: "127.0.0.1 redirects, which is not followed", "https://127.0.0.1:1/": "only public addresses are reached",

@@ -11,7 +11,7 @@ import (
 
 // CallbackConfig is what the environment decides about who is told of a task's end.
 type CallbackConfig struct {
-	Callbacks     string `env:"R2V_CALLBACKS, default=on" desc:"callback_url: on for any public https address, off, or the only hosts that are called, separated by commas; .example.com for all below it"`
+	Callbacks     string `env:"R2V_CALLBACKS, default=on" desc:"callback_url: on for any public https address at port 443, off, or the only hosts that are called, at any port, separated by commas; .example.com for all below it"`
 	WebhookSecret string `env:"R2V_WEBHOOK_SECRET" desc:"signs callbacks: whsec_ and 24 to 64 bytes in base64, or several with blanks between them, the newest first; must be kept secret" shown:"none: not signed"`
 
 	callbackHosts []string          // of Callbacks, none for all
@@ -37,15 +37,19 @@ func (c *Config) verifyCallbacks(bad func(name, format string, args ...any)) {
 	}
 }
 
-// sender sends callbacks, nil where the operator wants none. What the operator has opened may be called; the service on this machine is
-// opened for its results alone.
+// sender sends callbacks, nil where the operator wants none. What the operator has opened may be called where its host is named for that
+// too: who is let read from a place is not let write to it. The service on this machine is opened for its results alone.
 func (c *Config) sender() (*callback.Sender, error) {
 	if c.Callbacks == callbacksOff {
 		return nil, nil //nolint:nilnil // nobody is called
 	}
-	s, err := callback.New(callback.Options{
-		Egress: egress.Settings{Allow: c.EgressAllow, Proxy: c.EgressProxy, UserAgent: userAgent}, Hosts: c.callbackHosts, Secrets: c.secrets,
-	})
+	o := callback.Options{
+		Egress: egress.Settings{Proxy: c.EgressProxy, UserAgent: userAgent}, Hosts: c.callbackHosts, StandardPort: len(c.callbackHosts) == 0, Secrets: c.secrets,
+	}
+	if len(c.callbackHosts) > 0 {
+		o.Egress.Allow = c.EgressAllow
+	}
+	s, err := callback.New(o)
 	if err != nil {
 		return nil, fmt.Errorf("callbacks: %w", err)
 	}

@@ -59,14 +59,14 @@ func (c *Config) fillEvoLink() {
 // isSimulated reports whether clips are made by a simulator on this machine, and cost nothing.
 func (c *Config) isSimulated() bool { return strings.HasSuffix(c.Region, simulated) }
 
-// upstream names the service that this process buys from: its host, and for the relay which it is, since a simulator of either may be
-// at one address.
+// upstream names the service that this process buys from: its host, and for the relay that it is one, since a gateway or a simulator
+// of either may be at one address.
 func (c *Config) upstream() string {
 	u, err := url.Parse(c.BaseURL)
 	if err != nil {
 		return c.BaseURL
 	}
-	if c.Provider == viaEvoLink && c.isSimulated() {
+	if c.Provider == viaEvoLink {
 		return viaEvoLink + "@" + u.Host
 	}
 	return u.Host

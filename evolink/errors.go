@@ -112,22 +112,27 @@ func (f Fate) String() string {
 //     gateway while the request goes on behind it.
 //   - Unknown: all else. After a time-out, a reset or the end of the context the service may have read the request; a 5xx
 //     may be a gateway's word about an answer that it lost; other redirects (303 above all) are commonly said after the
-//     work is done; and a 2xx without a task id most likely means that there is a task. Whatever the status, the codes
-//     paid_outcome_unknown and idempotency_conflict are unknown too: the first says so, and the second says that a create
-//     with this key came before.
+//     work is done; and a 2xx without a task id most likely means that there is a task. So is 409, in whatever form: what
+//     is known to be said with it is paid_outcome_unknown, which is what it says, and idempotency_conflict, which says
+//     that a create with this key came before. These two words are unknown under any status.
 func (e *Error) Fate() Fate {
 	switch s := e.StatusCode; {
 	case s == 0 && (e.failure == untried || e.failure == noConnection):
 		return FateNotSent
-	case e.Code == "paid_outcome_unknown", e.Code == "idempotency_conflict":
+	case inDoubt(e.Code), inDoubt(e.Type):
 		return FateUnknown
-	case s == http.StatusRequestTimeout, s == 499:
+	case s == http.StatusRequestTimeout, s == http.StatusConflict, s == 499:
 		return FateUnknown
 	case s >= 400 && s <= 499, e.failure == declined,
 		s == http.StatusMovedPermanently, s == http.StatusTemporaryRedirect, s == http.StatusPermanentRedirect:
 		return FateRefused
 	}
 	return FateUnknown
+}
+
+// inDoubt reports whether a word of an error leaves open what became of a create.
+func inDoubt(word string) bool {
+	return strings.EqualFold(word, "paid_outcome_unknown") || strings.EqualFold(word, "idempotency_conflict")
 }
 
 // Unauthorized reports whether the key was refused (HTTP 401, or the same under a status of success).

@@ -36,7 +36,7 @@ func TestTheStatusDecidesTheFateOfACreateAndOnlyThrottlesAreRepeated(t *testing.
 		{403, "refused-403-model-access-denied.json", refused},
 		{404, "", refused},
 		{408, "", unknown},
-		{409, "", refused},
+		{409, "", unknown},
 		{409, "refused-409-idempotency-conflict.json", unknown},
 		{409, "refused-409-paid-outcome-unknown.json", unknown},
 		{429, "", refused},

@@ -124,7 +124,10 @@ func (s *Set) unbilled(t *video.Task) string {
 		words = "the service has told no bill: look at it in " + s.Console
 	}
 	if held := t.Held(); held != nil {
-		words += fmt.Sprintf("; the budget counts the %s %s that were held for it", held, s.currency(t))
+		if t.Estimate != nil { // which is held where it is more
+			held = new(decimal.Max(*held, t.Estimate.High))
+		}
+		words += fmt.Sprintf("; the budget counts the %s %s that are held for it", held, s.currency(t))
 	}
 	return words
 }

@@ -21,9 +21,11 @@ const maxAddress = 2048
 
 // Options are what the operator decides about callbacks.
 type Options struct {
-	Egress  egress.Settings // which addresses may be reached, and how
-	Hosts   []string        // the only ones that are called, as [ParseHosts] reads them; none for all that are public
-	Secrets []Secret        // with which messages are signed, the newest first; none for no signature
+	Egress egress.Settings // which addresses may be reached, and how
+	Hosts  []string        // the only ones that are called, as [ParseHosts] reads them; none for all that are public
+	// StandardPort calls nobody at another port than 443: a caller who is not trusted could else ask what listens where.
+	StandardPort bool
+	Secrets      []Secret // with which messages are signed, the newest first; none for no signature
 }
 
 // Sender sends callbacks, and checks where they are to go. It may be used by any number of goroutines.
@@ -111,6 +113,8 @@ func (s *Sender) form(address string) (u *url.URL, wrong string) {
 	switch host := u.Hostname(); {
 	case !ascii(host):
 		return nil, about(host, "is a name that programs read in different ways: write it in its xn-- form")
+	case s.StandardPort && u.Port() != "" && u.Port() != "443":
+		return nil, about(host, "is to be called at port "+u.Port()+", and only 443 is, unless the operator names the host (R2V_CALLBACKS)")
 	case !s.allows(host):
 		return nil, about(host, "is not one of the hosts that the operator allows (R2V_CALLBACKS)")
 	}

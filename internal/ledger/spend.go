@@ -51,12 +51,13 @@ func (l *Ledger) checkBudget(ctx context.Context, tx *sql.Tx, o video.Order) err
 	return nil
 }
 
-// unpriced are the purchases of today of which nobody can say yet what they hold.
-const unpriced = "SELECT CAST(count(*) AS BIGINT) FROM r2v_task WHERE created_at >= $1 AND currency = $2 AND fingerprint <> '' AND estimate_high = '' AND hold = '' " +
-	"AND billed = '' AND status IN ('PENDING', 'RUNNING', 'UNKNOWN')"
+// unpriced are the purchases of today, without a rate, whose bill may still come, and those that were made and never told what they cost:
+// of a clip that has ended without a bill, what was held for it is taken for the bill. $3 is 0 where those of one person count alone.
+const unpriced = "SELECT CAST(count(*) AS BIGINT) FROM r2v_task WHERE created_at >= $1 AND currency = $2 AND ($3 = 1 OR owner = $4) AND fingerprint <> '' " +
+	"AND estimate_high = '' AND billed = '' AND (status IN ('PENDING', 'RUNNING', 'UNKNOWN') OR status = 'SUCCEEDED' AND hold = '')"
 
-// checkUnpriced refuses an order without a rate where the day has nothing left, or where another such purchase is not priced yet: so a
-// day can go beyond its budget by one clip, and by no more.
+// checkUnpriced refuses an order without a rate where the day has nothing left, or where the bill of another such purchase is still
+// open: so a day can go beyond its budget by one clip, and by no more.
 func (l *Ledger) checkUnpriced(ctx context.Context, tx *sql.Tx, o video.Order, budgets []video.Budget) error {
 	for _, b := range budgets {
 		if !b.Left.IsPositive() {
@@ -64,13 +65,14 @@ func (l *Ledger) checkUnpriced(ctx context.Context, tx *sql.Tx, o video.Order, b
 		}
 	}
 	var others int64
-	err := tx.QueryRowContext(ctx, unpriced, micros(l.midnight(time.Now())), o.Estimate.Currency).Scan(&others)
+	err := tx.QueryRowContext(ctx, unpriced, micros(l.midnight(time.Now())), o.Estimate.Currency, flag(l.BudgetPerDay != nil), o.Owner).Scan(&others)
 	if err != nil || others == 0 {
 		return err
 	}
 	return &video.Error{Charged: video.NotCharged, Failure: video.Failure{
-		Code: "PriceUnknown", Message: "no rate is known for this clip, and what an earlier one costs is not known yet either: a day's budget lets one such clip be bought at a time",
-		Advice: "Nothing was bought. Call again in a minute; a rate in the operator's R2V_PRICES_FILE ends this.", Retryable: true,
+		Code: "PriceUnknown", Message: "no rate is known for this clip, and the bill of an earlier one is not known yet either: under a day's budget one such clip is made at a time",
+		Advice: "Nothing was bought. Call again when the clip that is being made has ended, which takes minutes; if its fate or its bill stays unknown, it is tomorrow. " +
+			"A rate in the operator's R2V_PRICES_FILE ends this.", Retryable: true,
 	}}
 }
 

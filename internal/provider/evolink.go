@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/shopspring/decimal"
 
@@ -100,14 +99,13 @@ func (e *EvoLink) Look(ctx context.Context, id string) (video.Snapshot, error) {
 		if len(task.Results) > 0 {
 			s.VideoURL = task.Results[0]
 		}
-		s.Bill = credits(task.CreditsUsed)
+		if s.Bill = credits(task.CreditsUsed); s.Bill == nil {
+			s.Bill = e.listedBill(ctx, id)
+		}
 	case video.Failed:
 		s.Status, s.Failure = relayFailure(task)
 	}
-	if !s.Status.Open() {
-		s.EndedAt = time.Now() // which the relay does not tell
-	}
-	return s, nil
+	return s, nil // when it ended the relay does not tell
 }
 
 // forgotten reports an id that the relay does not know, or no longer, or that is none of its own.

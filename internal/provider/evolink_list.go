@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
+
+	"github.com/shopspring/decimal"
 
 	"r2v-mcp/evolink"
 	"r2v-mcp/internal/video"
@@ -32,13 +35,14 @@ func (e *EvoLink) List(ctx context.Context, from, to time.Time, page int) (Page,
 		return Page{}, unlisted("WrongPage", fmt.Sprintf("asked for page %d of the list and got page %d", page, list.Page))
 	}
 	from, to = wholeSeconds(from, to)
-	out := Page{ServedAt: list.ServedAt, Last: relayLast(list, page)}
+	// Nobody documents the list: that a task is not in it proves something only where it shows others that are known.
+	out := Page{ServedAt: list.ServedAt, Last: relayLast(list, page), Doubtful: true}
 	for _, t := range list.Tasks {
 		if !t.Created.IsZero() && t.Created.Before(from) {
 			out.Last = true
 			continue
 		}
-		if t.Created.After(to) || t.Type != "" && t.Type != "video" {
+		if t.Created.After(to) || slices.Contains([]string{"text", "image", "audio"}, t.Type) {
 			continue
 		}
 		out.Tasks = append(out.Tasks, Listed{ID: t.ID, Status: relayStatus(t.Status), Model: e.named(t.Model), SubmittedAt: t.Created, Progress: t.Progress})
@@ -46,26 +50,35 @@ func (e *EvoLink) List(ctx context.Context, from, to time.Time, page int) (Page,
 	return out, nil
 }
 
-// relayLast tells whether no page follows: where counts disagree, the one that promises more counts.
-func relayLast(list *evolink.TaskList, page int) bool {
-	size := list.PageSize
-	if size <= 0 {
-		size = max(len(list.Tasks), 1)
+// listedBill is what the list says of a clip that was just made, where its own answer says no bill: the documents have none in that. Nil
+// where it is not among the newest, or the list does not say either.
+func (e *EvoLink) listedBill(ctx context.Context, id string) *decimal.Decimal {
+	list, err := e.client.ListTasks(ctx, evolink.ListTasksRequest{Status: evolink.StatusCompleted, Page: 1, PageSize: relayPageSize})
+	if err != nil {
+		return nil
 	}
-	if list.Total > 0 {
-		return page*size >= list.Total && len(list.Tasks) <= list.Total
+	for _, t := range list.Tasks {
+		if t.ID == id {
+			return credits(t.CreditsUsed)
+		}
 	}
-	return len(list.Tasks) == 0
+	return nil
 }
 
-// named is what a model of the relay's is called here; one that is not in the catalogue keeps its name.
+// relayLast tells whether no page follows: nothing is on this one, or all that there is on the first. What a page is said to hold at the most
+// may be what was asked for, and not what it holds.
+func relayLast(list *evolink.TaskList, page int) bool {
+	return len(list.Tasks) == 0 || page == 1 && list.Total > 0 && len(list.Tasks) >= list.Total
+}
+
+// named is what a model of the relay's is called here, empty where the catalogue has none of that name: it may be any.
 func (e *EvoLink) named(upstream string) string {
 	for _, m := range e.catalogue.Models {
 		if m.UpstreamName == upstream {
 			return m.Name
 		}
 	}
-	return upstream
+	return ""
 }
 
 // relayUploadReserve is how much of a file's life at the relay is not counted on.

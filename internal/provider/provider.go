@@ -82,6 +82,7 @@ type Page struct {
 	Tasks    []Listed
 	Total    int       // of tasks on all pages, 0 where the provider does not say
 	Last     bool      // no page follows
+	Doubtful bool      // nobody vouches that every task is in the list: it is to be trusted as far as it shows what is known
 	ServedAt time.Time // when the provider answered, by its own clock, to the second; zero where it does not say
 }
 
@@ -89,7 +90,7 @@ type Page struct {
 type Listed struct {
 	ID          string
 	Status      video.Status
-	Model       string
+	Model       string // empty where it may be any
 	SubmittedAt time.Time
 	StartedAt   time.Time
 	EndedAt     time.Time

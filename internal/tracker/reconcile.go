@@ -113,7 +113,7 @@ func (r *round) strangers(ctx context.Context) ([]stranger, error) {
 
 // possible reports whether a purchase may have made the task, whenever that was.
 func (s *stranger) possible(task video.Task) bool {
-	return s.Model == task.Request.Model && s.fits(&task.Request)
+	return (s.Model == "" || s.Model == task.Request.Model) && s.fits(&task.Request)
 }
 
 // traitsOf asks what a task was made from, once; the provider tells it when the clip is made. One that cannot be read has told
@@ -185,7 +185,7 @@ func (r *round) match(strangers []stranger) map[string]string {
 		switch {
 		case len(owners) == 0:
 		case !s.told():
-			if old := r.now.Sub(owners[0].CreatedAt) >= r.PollInterval; old && !s.adopted && len(owners) == 1 && m.choices[owners[0].ID] == 1 {
+			if old := r.now.Sub(owners[0].CreatedAt) >= r.PollInterval; old && !s.adopted && s.Model != "" && len(owners) == 1 && m.choices[owners[0].ID] == 1 {
 				m.pair(owners, s)
 			}
 		case personOf(owners) != unclaimed && (alike(owners) || m.oneForEach(strangers, owners)):
@@ -316,6 +316,9 @@ func (r *round) listedAll(ctx context.Context) (bool, error) {
 	ids, err := r.Ledger.Between(ctx, from.Add(edge), earlier(to, r.now).Add(-edge))
 	if err != nil {
 		return false, err
+	}
+	if r.doubtful && len(ids) == 0 {
+		return false, nil // nothing shows that the list has what was bought here
 	}
 	missing := func(id string) bool { _, ok := r.listed[id]; return !ok }
 	return !slices.ContainsFunc(ids, missing), nil

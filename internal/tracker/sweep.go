@@ -29,14 +29,15 @@ type provided = provider.Listed
 // round is one look at everything that is open.
 type round struct {
 	*Tracker
-	now    time.Time
-	open   []video.Task // with a provider's id
-	doubts []video.Task // without one: under way, or of unknown fate
-	listed map[string]provided
-	whole  bool          // every task of the time was listed
-	skew   time.Duration // the service's clock less ours
-	timed  bool          // the service told its time
-	kept   time.Time     // when the duty was last kept
+	now      time.Time
+	open     []video.Task // with a provider's id
+	doubts   []video.Task // without one: under way, or of unknown fate
+	listed   map[string]provided
+	whole    bool          // every task of the time was listed
+	doubtful bool          // nobody vouches for the list
+	skew     time.Duration // the service's clock less ours
+	timed    bool          // the service told its time
+	kept     time.Time     // when the duty was last kept
 
 	skipped map[string]bool // tasks that were looked at too short a while ago, by id
 }
@@ -136,6 +137,7 @@ func (r *round) list(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		r.doubtful = r.doubtful || p.Doubtful
 		for _, row := range p.Tasks {
 			r.listed[row.ID] = row
 			delete(missing, row.ID)

@@ -158,8 +158,10 @@ func (t *Task) Linkless() bool {
 // Source: "Failed model calls or processing faults do not incur charges", Wan reference-to-video guide.
 func (t *Task) Charged() Charged {
 	switch {
-	case t.Status == Succeeded:
+	case t.Status == Succeeded && !t.Found:
 		return WasCharged
+	case t.Status == Succeeded:
+		return ChargedUnknown // somebody paid for it, who may be another
 	case t.Status == Unknown, t.Status.Open() && (t.ProviderTaskID == "" || t.Found):
 		return ChargedUnknown
 	default:
