@@ -250,10 +250,13 @@ func TestSettingsOfCallbacks(t *testing.T) {
 		return p.read().refusal
 	}
 	require.Contains(t, ask("R2V_CALLBACKS=off", "https://hooks.example.com/"), "the operator has switched callbacks off (R2V_CALLBACKS)")
+	require.Contains(t, ask("R2V_CALLBACKS=On", "https://8.8.8.8:22/"), "and only 443 is, unless the operator names the host (R2V_CALLBACKS)")
+	require.Contains(t, ask("R2V_EGRESS_ALLOW=10.0.0.0/8", "https://10.0.0.1/"), "10.0.0.1", "what may be read from may not be written to")
 	require.Contains(t, ask("R2V_CALLBACKS=hooks.example.com, .example.org", "https://evil.example/"), "evil.example is not one of the hosts that the operator allows (R2V_CALLBACKS)")
 	for setting, why := range map[string]string{
 		"R2V_CALLBACKS=https://hooks.example.com":              "R2V_CALLBACKS: it is neither on nor off nor a list of hosts",
-		"R2V_CALLBACKS=on,hooks.example.com":                   "R2V_CALLBACKS: on and off stand alone",
+		"R2V_CALLBACKS=on,hooks.example.com":                   "R2V_CALLBACKS: it is neither on nor off nor a list of hosts: \"on\" is no host",
+		"R2V_CALLBACKS=true":                                   "R2V_CALLBACKS: it is neither on nor off nor a list of hosts",
 		"R2V_WEBHOOK_SECRET=whsec_canary":                      "R2V_WEBHOOK_SECRET: it is not one or more secrets",
 		"R2V_WEBHOOK_SECRET=" + webhookSecret + "," + "canary": "R2V_WEBHOOK_SECRET: it is not one or more secrets",
 	} {

@@ -34,7 +34,7 @@ type Config struct {
 	DataDir         string        `env:"R2V_DATA_DIR" desc:"what the program keeps" shown:"the user's data folder + /r2v-mcp"`
 	SaveDir         string        `env:"R2V_SAVE_DIR" desc:"where clips are saved; off saves none" shown:"videos in R2V_DATA_DIR"`
 	Database        string        `env:"R2V_DATABASE_URL" desc:"postgres://… for several machines; must be kept secret" shown:"SQLite in R2V_DATA_DIR"`
-	BudgetPerTask   string        `env:"R2V_BUDGET_PER_TASK" desc:"refuse a clip that may cost more, in the account's currency" shown:"none"`
+	BudgetPerTask   string        `env:"R2V_BUDGET_PER_TASK" desc:"refuse a clip that may cost more, in the account's currency; with its name, as in 20 USD, no other is taken" shown:"none"`
 	BudgetPerDay    string        `env:"R2V_BUDGET_PER_DAY" desc:"refuse a clip that may cost more than a day has left, from this process's own midnight, with what all processes of the ledger spend" shown:"none"`
 	DuplicateWindow time.Duration `env:"R2V_DUPLICATE_WINDOW, default=10m" desc:"the same request within it is not bought again"`
 	MaxWait         time.Duration `env:"R2V_MAX_WAIT, default=50s" desc:"how long get_task (wait_seconds) and generate_r2v (at most 40 s) hold a call"`
@@ -169,11 +169,15 @@ func (c *Config) verify(catalogue *video.Catalogue) error {
 	c.verifyHTTP(bad)
 	c.verifySave(bad)
 	c.verifyCallbacks(bad)
+	currency := ""
+	if region := catalogue.Region(c.Region); region != nil {
+		currency = region.Currency
+	}
 	for name, b := range map[string]struct {
 		text string
 		into **decimal.Decimal
 	}{"R2V_BUDGET_PER_TASK": {c.BudgetPerTask, &c.perTask}, "R2V_BUDGET_PER_DAY": {c.BudgetPerDay, &c.perDay}, "R2V_BUDGET_PER_PERSON": {c.BudgetPerPerson, &c.perPerson}} {
-		if err := amount(b.text, b.into); err != nil {
+		if err := amount(b.text, currency, b.into); err != nil {
 			bad(name, "%v", err)
 		}
 	}
@@ -218,10 +222,16 @@ func (c *Config) verifyReach(bad func(name, format string, args ...any)) {
 	}
 }
 
-// amount reads an amount of money, nothing for an empty text.
-func amount(text string, into **decimal.Decimal) error {
+// amount reads an amount of money in the account's currency, which may be named after it; nothing for an empty text.
+func amount(text, currency string, into **decimal.Decimal) error {
 	if text == "" {
 		return nil
+	}
+	if number, named, found := strings.Cut(text, " "); found {
+		if named = strings.TrimSpace(named); !strings.EqualFold(named, currency) {
+			return fmt.Errorf("it is in %s, and this account pays in %s", named, currency)
+		}
+		text = number
 	}
 	d, err := decimal.NewFromString(text)
 	const digits = 9 // of exponent: more is nobody's budget, and costs memory to add

@@ -2,7 +2,7 @@ package main
 
 import (
 	"fmt"
-	"slices"
+	"strings"
 
 	"r2v-mcp/internal/callback"
 	"r2v-mcp/internal/egress"
@@ -24,12 +24,12 @@ const callbacksOn, callbacksOff = "on", "off"
 // verifyCallbacks checks who may be called, and with what it is signed.
 func (c *Config) verifyCallbacks(bad func(name, format string, args ...any)) {
 	var err error
+	if word := strings.ToLower(c.Callbacks); word == callbacksOn || word == callbacksOff {
+		c.Callbacks = word
+	}
 	if c.Callbacks != callbacksOn && c.Callbacks != callbacksOff {
 		if c.callbackHosts, err = callback.ParseHosts(c.Callbacks); err != nil {
 			bad("R2V_CALLBACKS", "it is neither on nor off nor a list of hosts: %v", err)
-		}
-		if slices.Contains(c.callbackHosts, callbacksOn) || slices.Contains(c.callbackHosts, callbacksOff) {
-			bad("R2V_CALLBACKS", "on and off stand alone, and %q is both that and a list of hosts", c.Callbacks)
 		}
 	}
 	if c.secrets, err = callback.ParseSecrets(c.WebhookSecret); err != nil {

@@ -25,6 +25,8 @@ const simulated = "simulator"
 type EvoLinkConfig struct {
 	EvoLinkKey string `env:"EVOLINK_API_KEY" desc:"the EvoLink key, for R2V_PROVIDER=evolink" shown:"none"`
 	EvoLinkURL string `env:"EVOLINK_BASE_URL" desc:"another address of EvoLink's API, such as a gateway's; files go there too" shown:"https://api.evolink.ai"`
+
+	ignored string // DASHSCOPE_REGION, of which only the simulator's counts
 }
 
 // fillDashScope works out where Model Studio is.
@@ -43,7 +45,7 @@ func (c *Config) fillDashScope(env map[string]string) {
 // fillEvoLink puts the relay's settings in the place of Model Studio's, of which only the region of the simulator counts.
 func (c *Config) fillEvoLink() {
 	region := "evolink"
-	if c.Region == simulated {
+	if c.ignored = c.Region; c.Region == simulated {
 		region = "evolink-simulator"
 	}
 	c.Region, c.APIKey, c.Workspace, c.BaseURL = region, c.EvoLinkKey, "", c.EvoLinkURL
@@ -80,6 +82,9 @@ func (c *Config) verifyProvider(catalogue *video.Catalogue, bad func(name, forma
 		c.verifyDashScope(catalogue, bad)
 	case viaEvoLink:
 		names = map[string]string{"EVOLINK_API_KEY": c.APIKey}
+		if whole := catalogue.For(viaDashScope); whole != nil && whole.Region(c.ignored) == nil { // a misspelt simulator must not spend money
+			bad("DASHSCOPE_REGION", "%q is not one of %s", c.ignored, strings.Join(whole.RegionNames(), ", "))
+		}
 		if _, err := evolink.New(evolink.Config{BaseURL: c.BaseURL, APIKey: "checked"}); err != nil {
 			bad("EVOLINK_BASE_URL", "%v", err)
 		}

@@ -75,11 +75,11 @@ func TestABadValueIsRefusedByItsName(t *testing.T) {
 
 func TestABudgetThatNobodyCanMeanIsRefused(t *testing.T) {
 	for _, name := range []string{"R2V_BUDGET_PER_TASK", "R2V_BUDGET_PER_DAY"} {
-		for _, amount := range []string{"-1", "0", "-0", "0.00", "1e30", "1e999999999", "1e-999999999", "0.0000000001", "NaN", "Inf", "1,5", "1.5.0", "$5", "5 USD", "much", "0x10"} {
+		for _, amount := range []string{"-1", "0", "-0", "0.00", "1e30", "1e999999999", "1e-999999999", "0.0000000001", "NaN", "Inf", "1,5", "1.5.0", "$5", "much", "0x10"} {
 			_, err := read(t, name+"="+amount)
 			require.ErrorContains(t, err, name+`: "`+amount+`" is no amount above 0 and up to a billion, such as 2.50`)
 		}
-		for _, amount := range []string{"1", "2.50", "0.000000001", "1000000000", " 3 ", "1e2"} {
+		for _, amount := range []string{"1", "2.50", "0.000000001", "1000000000", " 3 ", "1e2", "5 USD", "5 usd"} {
 			_, err := read(t, name+"="+amount)
 			require.NoError(t, err, amount)
 		}
@@ -196,4 +196,35 @@ func TestWithoutAHomeOnlySavingNeedsAFolder(t *testing.T) {
 	}
 	_, _, err := (&program{environ: []string{"DASHSCOPE_API_KEY=sk-test"}}).config(t.Context())
 	require.ErrorContains(t, err, "R2V_SAVE_DIR: no folder for user data is known here")
+}
+
+// One number for dollars and for credits would be a budget of sixty-eight times as much, or as little.
+func TestABudgetMayNameTheOneCurrencyThatItIsIn(t *testing.T) {
+	_, err := read(t, "R2V_BUDGET_PER_DAY=20 USD", "R2V_PROVIDER=evolink")
+	require.ErrorContains(t, err, "R2V_BUDGET_PER_DAY: it is in USD, and this account pays in credits")
+	_, err = read(t, "R2V_BUDGET_PER_PERSON=600 credits", "R2V_BUDGET_PER_TASK=60", "R2V_PROVIDER=evolink")
+	require.NoError(t, err)
+	_, err = read(t, "R2V_BUDGET_PER_TASK=2 USD", "DASHSCOPE_REGION=beijing")
+	require.ErrorContains(t, err, "R2V_BUDGET_PER_TASK: it is in USD, and this account pays in CNY")
+}
+
+func TestTheProviderIsChosenByName(t *testing.T) {
+	for _, tt := range []struct{ lines, want string }{
+		{"R2V_PROVIDER=evolnk", `R2V_PROVIDER: "evolnk" is not one of dashscope, evolink`},
+		{"R2V_PROVIDER=evolink DASHSCOPE_REGION=simulater", `DASHSCOPE_REGION: "simulater" is not one of`},
+		{"R2V_PROVIDER=evolink EVOLINK_BASE_URL=http://relay.example", "EVOLINK_BASE_URL: "},
+		{"R2V_PROVIDER=evolink EVOLINK_BASE_URL=https://relay.example DASHSCOPE_REGION=simulator", "simulator is on this machine"},
+		{"R2V_PROVIDER=evolink EVOLINK_API_KEY=${KEY}", "EVOLINK_API_KEY: it holds blanks"},
+	} {
+		_, err := read(t, strings.Fields(tt.lines)...)
+		require.ErrorContains(t, err, tt.want, tt.lines)
+	}
+	cfg, err := read(t, "R2V_PROVIDER=evolink", "DASHSCOPE_REGION=beijing", "DASHSCOPE_API_KEY=sk-1", "DASHSCOPE_HTTP_BASE_URL=https://dashscope.aliyuncs.com/api/v1")
+	require.NoError(t, err, "settings of both may be there")
+	require.Equal(t, []string{"evolink", "https://api.evolink.ai", ""}, []string{cfg.Region, cfg.BaseURL, cfg.APIKey})
+	dashscope, err := read(t, "DASHSCOPE_HTTP_BASE_URL=https://gateway.example/api/v1")
+	require.NoError(t, err)
+	relay, err := read(t, "R2V_PROVIDER=evolink", "EVOLINK_BASE_URL=https://gateway.example")
+	require.NoError(t, err)
+	require.NotEqual(t, dashscope.upstream(), relay.upstream(), "behind one gateway each judges its own tasks")
 }

@@ -176,6 +176,9 @@ func (s *Set) bought(ctx context.Context, task video.Task, replayed bool, q *quo
 	if f := task.Failure; f != nil && task.Status == video.Unknown {
 		out.Warnings = append(out.Warnings, "the service's answer was lost: "+f.Code+" "+f.Message)
 	}
+	if more := s.heldMore(&task); more != "" {
+		out.Warnings = append(out.Warnings, more)
+	}
 	if kept := keptCallback(&task, q.callback); replayed && kept != "" {
 		out.Warnings = append(out.Warnings, kept)
 	}

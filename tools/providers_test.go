@@ -145,6 +145,23 @@ func TestEveryProviderForgetsATaskAfterADay(t *testing.T) {
 	})
 }
 
+// Nobody looked for most of a day: the link is as old as it can be, whether or not the service tells when the clip was made.
+func TestNoProvidersLinkIsCountedOnForTooLong(t *testing.T) {
+	t.Parallel()
+	eachProvider(t, bubbleOptions{}, func(t *testing.T, w *bubble) {
+		created := w.answer("generate_r2v", w.clip(nil))
+		dies := time.Now().Add(24*time.Hour + 10*time.Minute)
+		w.rest()
+		time.Sleep(20 * time.Hour)
+		w.follow()
+		task := w.ended(created["task_id"])
+		require.Equal(t, "SUCCEEDED", task["status"])
+		until, err := time.Parse(time.RFC3339, task["video_url_expires_at"].(string))
+		require.NoError(t, err)
+		require.True(t, until.Before(dies), "%v", until)
+	})
+}
+
 func TestEveryProviderRefusesAnIDThatItDoesNotKnow(t *testing.T) {
 	t.Parallel()
 	eachProvider(t, bubbleOptions{}, func(t *testing.T, w *bubble) {

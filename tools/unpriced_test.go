@@ -288,3 +288,33 @@ func TestClientHearsHowFarATaskIs(t *testing.T) {
 	require.Equal(t, map[string]any{"progressToken": "mine", "progress": 42.0, "total": 100.0, "message": "the service says that 42 % are done"}, <-told)
 	cancel()
 }
+
+// What a service sets aside may be less than its bill: the next clip waits for the bill, so that a day is overrun by one clip at the most.
+func TestADayGoesBeyondItsBudgetByOneClipAtTheMost(t *testing.T) {
+	t.Parallel()
+	w := withoutRates(t, options{budgetPerDay: "100"}, reserving{hold: "17", bill: "34"})
+	for seed := range 3 {
+		made := w.answer("generate_r2v", wan27(arguments{"seed": seed + 1}))
+		text, isError := w.call("generate_r2v", wan27(arguments{"seed": seed + 100}))
+		require.True(t, isError, "one at a time")
+		require.Contains(t, text, "PriceUnknown")
+		require.Contains(t, text, "charged: no\n")
+		require.Equal(t, "SUCCEEDED", w.answer("get_task", arguments{"task_id": made["task_id"], "wait_seconds": 20})["status"])
+	}
+	text, isError := w.call("generate_r2v", wan27(arguments{"seed": 200}))
+	require.True(t, isError)
+	require.Contains(t, text, "R2V_BUDGET_PER_DAY", "102 of 100 are billed")
+	require.Equal(t, 3, w.created())
+}
+
+func TestAServiceThatTellsNeitherHoldNorBillCannotEmptyABudget(t *testing.T) {
+	t.Parallel()
+	w := withoutRates(t, options{budgetPerDay: "100"}, reserving{})
+	made := w.answer("generate_r2v", wan27(nil))
+	require.Equal(t, "SUCCEEDED", w.answer("get_task", arguments{"task_id": made["task_id"], "wait_seconds": 20})["status"])
+	text, isError := w.call("generate_r2v", wan27(arguments{"seed": 1}))
+	require.True(t, isError)
+	require.Contains(t, text, "PriceUnknown")
+	require.Contains(t, text, "R2V_PRICES_FILE")
+	require.Equal(t, 1, w.created())
+}

@@ -17,7 +17,7 @@ const search = 30 * time.Minute
 // taskWarnings is all that somebody who pays for a task should be told unasked, the most urgent first.
 func (s *Set) taskWarnings(t *video.Task, c clip) []string {
 	var out []string
-	for _, warning := range append([]string{s.endangered(t), searched(t), found(t), s.notSaved(t), c.trouble, misbuilt(t)}, s.oddBill(t)...) {
+	for _, warning := range append([]string{s.endangered(t), searched(t), found(t), s.notSaved(t), c.trouble, misbuilt(t), s.heldMore(t)}, s.oddBill(t)...) {
 		if warning != "" {
 			out = append(out, warning)
 		}
@@ -115,6 +115,16 @@ func (s *Set) oddBill(t *video.Task) []string {
 		}
 	}
 	return out
+}
+
+// heldMore tells of a hold above the highest estimate, the first sign of a rate that is wrong.
+func (s *Set) heldMore(t *video.Task) string {
+	held := t.Held()
+	if held == nil || t.Estimate == nil || !held.GreaterThan(t.Estimate.High) {
+		return ""
+	}
+	return fmt.Sprintf("the service has set aside %s %s, and the highest estimate was %s: its rate may be another than the one that is known here; tell the user before more is bought",
+		held, s.currency(t), t.Estimate.High)
 }
 
 // unbilled tells of a success of which nobody knows yet what it cost.

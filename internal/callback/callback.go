@@ -63,7 +63,8 @@ func ParseHosts(text string) ([]string, error) {
 		if addr, err := netip.ParseAddr(name); err == nil && addr.Is6() {
 			u.Host = "[" + name + "]"
 		}
-		if name == "" || u.Port() != "" || !ascii(name) || strings.ContainsAny(name, "/@?#") || egress.CheckURL(u) != nil {
+		if name == "" || u.Port() != "" || !ascii(name) || strings.ContainsAny(name, "/@?#") || egress.CheckURL(u) != nil ||
+			!strings.ContainsAny(name, ".:") && name != "localhost" {
 			return nil, fmt.Errorf("%q is no host, such as hooks.example.com, or .example.com for all below it", strings.TrimSpace(entry))
 		}
 		hosts = append(hosts, host)

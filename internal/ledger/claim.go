@@ -49,7 +49,7 @@ func (l *Ledger) claim(ctx context.Context, tx *sql.Tx, o video.Order) (video.Ta
 	case err != nil && !none:
 		return video.Task{}, false, err
 	case !none && fingerprint != o.Fingerprint && (!o.Replay || !o.AnyFiles):
-		return video.Task{}, false, keyReused(old)
+		return video.Task{}, false, l.keyReused(old)
 	case !none && (o.Replay || !refused(&old)):
 		return old, false, nil
 	}

@@ -51,7 +51,15 @@ func mayBeBought(t video.Task) error {
 	}}
 }
 
-func keyReused(t video.Task) error {
+func (l *Ledger) keyReused(t video.Task) error {
+	if t.Upstream != l.Upstream {
+		return &video.Error{Charged: t.Charged(), Failure: video.Failure{
+			Code:    "IdempotencyKeyReused",
+			Message: fmt.Sprintf("idempotency_key %s belongs to task %s, which was bought from %s and is %s", t.IdempotencyKey, t.ID, t.Upstream, t.Status),
+			Advice: fmt.Sprintf("This call bought nothing. If that task is the clip that is wanted, do not buy it again here: only a server with the settings that it was bought with "+
+				"follows it, and get_task with task_id %s tells what is known. Another key buys another clip.", t.ID),
+		}}
+	}
 	return &video.Error{Charged: video.NotCharged, Failure: video.Failure{
 		Code:    "IdempotencyKeyReused",
 		Message: fmt.Sprintf("idempotency_key %s belongs to task %s, which was another request", t.IdempotencyKey, t.ID),

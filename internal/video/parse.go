@@ -9,6 +9,9 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/shopspring/decimal"
 )
 
 // ParseCatalogue reads a catalogue in the form of catalogue.json, and returns the part of [DefaultProvider], or of the first provider
@@ -32,7 +35,7 @@ func parse(data []byte, only string) (*Catalogue, error) {
 		Models []json.RawMessage `json:"models"`
 	}
 	if err := strictly(data, &file); err != nil {
-		return nil, fmt.Errorf("read catalogue: %w", err)
+		return nil, fmt.Errorf("read catalogue: %w", atLine(data, err))
 	}
 	c := &file.Catalogue
 	c.whole = c
@@ -175,16 +178,43 @@ func (c *Catalogue) verifyPart() error {
 	return nil
 }
 
+// mostDigits bounds a price of a second: a million of a currency, or a millionth of it.
+const mostDigits = 6
+
+// isDate reports whether a text is a month or a day.
+func isDate(text string) bool {
+	_, month := time.Parse("2006-01", text)
+	_, day := time.Parse(time.DateOnly, text)
+	return month == nil || day == nil
+}
+
+// atLine tells in which line a text stops being JSON.
+func atLine(text []byte, err error) error {
+	if broken, ok := errors.AsType[*json.SyntaxError](err); ok {
+		before := text[:min(int64(len(text)), broken.Offset)]
+		return fmt.Errorf("line %d: %w", 1+bytes.Count(before, []byte("\n")), err)
+	}
+	return err
+}
+
 func (c *Catalogue) verifyPrice(p Price, earlier []Price) error {
 	m := c.Model(p.Model)
 	_, sourced := c.Sources[p.Source]
 	switch {
 	case slices.ContainsFunc(earlier, func(o Price) bool { return o.covers(p) || p.covers(o) }):
 		return errors.New("it is given twice")
-	case m == nil || m.Sizes[p.Resolution] == nil || !p.PerSecond.IsPositive():
-		return errors.New("unknown name or no positive price")
-	case !sourced || p.AsOf == "" && p.Source != operators:
-		return errors.New("no source or no date")
+	case m == nil:
+		return fmt.Errorf("there is no such model; there are %s", strings.Join(c.ModelNames(), ", "))
+	case m.Sizes[p.Resolution] == nil:
+		return fmt.Errorf("there is no such resolution; there are %s", strings.Join(m.Resolutions, ", "))
+	case p.Audio != nil && m.AudioDefault == nil:
+		return errors.New("the model's sound cannot be chosen: leave audio out, or the price would never apply")
+	case !p.PerSecond.IsPositive() || p.PerSecond.Exponent() > mostDigits || p.PerSecond.Exponent() < -mostDigits || p.PerSecond.GreaterThan(decimal.New(1, mostDigits)):
+		return errors.New("per_second is no amount above 0 and up to a million")
+	case !sourced:
+		return fmt.Errorf("source %q is not among the sources", p.Source)
+	case p.Source != operators && !isDate(p.AsOf), p.AsOf != "" && !isDate(p.AsOf):
+		return fmt.Errorf("as_of %q is no date such as 2026-11 or 2026-11-21", p.AsOf)
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ type priceList struct {
 func ParseOperators(data []byte) (*Catalogue, error) {
 	var names map[string]json.RawMessage
 	if err := json.Unmarshal(data, &names); err != nil {
-		return nil, fmt.Errorf("read catalogue: %w", err)
+		return nil, fmt.Errorf("read prices: %w", atLine(data, err))
 	}
 	if _, whole := names["models"]; whole {
 		return ParseCatalogue(data)

@@ -211,15 +211,20 @@ func TestPricesOfAnOperator(t *testing.T) {
 
 func TestBrokenPricesFilesAreRefused(t *testing.T) {
 	for text, want := range map[string]string{
-		`{"prices": [{"region": "mars", "model": "wan2.7-r2v", "resolution": "720P", "per_second": "1"}]}`:                         "in mars: there is no such region",
-		`{"prices": [{"region": "evolink", "model": "wan2.7-reference-video", "resolution": "720P", "per_second": "1"}]}`:          "unknown name",
-		`{"prices": [{"region": "evolink", "model": "wan2.7-r2v-2026-06-12", "resolution": "720P", "per_second": "1"}]}`:           "unknown name",
-		`{"prices": [{"region": "evolink", "model": "wan2.7-r2v", "resolution": "720P", "per_second": "0"}]}`:                      "no positive price",
-		`{"prices": [{"region": "evolink", "model": "wan2.7-r2v", "resolution": "720P", "per_second": "1", "source": "hearsay"}]}`: "no source",
-		`{"prices": [{"region": "simulator", "model": "wan2.7-r2v", "resolution": "720P", "per_second": "1"}]}`:                    "has the prices of singapore",
-		`{"prices": [{"region": "evolink", "model": "wan2.7-r2v", "resolution": "720P", "persecond": "1"}]}`:                       "persecond",
+		`{"prices": [{"region": "mars", "model": "wan2.7-r2v", "resolution": "720P", "per_second": "1"}]}`:                          "in mars: there is no such region",
+		`{"prices": [{"region": "evolink", "model": "wan2.7-reference-video", "resolution": "720P", "per_second": "1"}]}`:           "there is no such model; there are wan2.7-r2v, wan2.6-r2v, wan2.6-r2v-flash",
+		`{"prices": [{"region": "evolink", "model": "wan2.7-r2v-2026-06-12", "resolution": "720P", "per_second": "1"}]}`:            "there is no such model",
+		`{"prices": [{"region": "evolink", "model": "wan2.7-r2v", "resolution": "720p", "per_second": "1"}]}`:                       "there is no such resolution; there are 720P, 1080P",
+		`{"prices": [{"region": "evolink", "model": "wan2.7-r2v", "resolution": "720P", "audio": true, "per_second": "1"}]}`:        "the price would never apply",
+		`{"prices": [{"region": "evolink", "model": "wan2.7-r2v", "resolution": "720P", "per_second": "1e400"}]}`:                   "up to a million",
+		`{"prices": [{"region": "evolink", "model": "wan2.7-r2v", "resolution": "720P", "per_second": "1", "as_of": "yesterday"}]}`: `as_of "yesterday" is no date`,
+		"{\"prices\": [\n{\"region\": \"evolink\"},\n]}":                                                                            "line 3: ",
+		`{"prices": [{"region": "evolink", "model": "wan2.7-r2v", "resolution": "720P", "per_second": "0"}]}`:                       "no amount above 0",
+		`{"prices": [{"region": "evolink", "model": "wan2.7-r2v", "resolution": "720P", "per_second": "1", "source": "hearsay"}]}`:  `source "hearsay" is not among the sources`,
+		`{"prices": [{"region": "simulator", "model": "wan2.7-r2v", "resolution": "720P", "per_second": "1"}]}`:                     "has the prices of singapore",
+		`{"prices": [{"region": "evolink", "model": "wan2.7-r2v", "resolution": "720P", "persecond": "1"}]}`:                        "persecond",
 		`{"regions": [], "prices": []}`: "regions",
-		`[]`:                            "read catalogue",
+		`[]`:                            "read prices",
 		`{"prices": [{"region": "evolink", "model": "wan2.7-r2v", "resolution": "720P", "per_second": "1"},
 			{"region": "evolink", "model": "wan2.7-r2v", "resolution": "720P", "per_second": "2"}]}`: "given twice",
 	} {
