@@ -160,7 +160,7 @@ func (l *Ledger) Looked(ctx context.Context, id string, s video.Snapshot, next t
 		tellAt = tellAt.Add(saveGrace)
 	}
 	if !s.Status.Open() && s.EndedAt.IsZero() && before.EndedAt.IsZero() {
-		s.EndedAt = endOf(&before, time.Now())
+		s.EndedAt = time.Now()
 	}
 	switch {
 	case s.Status == video.Failed || s.Status == video.Canceled:
@@ -184,22 +184,6 @@ func (l *Ledger) Looked(ctx context.Context, id string, s video.Snapshot, next t
 		s.Status, micros(time.Now()), micros(s.SubmittedAt), micros(s.ScheduledAt), micros(s.EndedAt), s.VideoURL, pack(s.Usage), pack(s.Failure),
 		billed, reserved, due(next), s.Progress, newMessage(), micros(tellAt))
 	return task, changed && !task.Status.Open() && !task.Linkless(), err // it was open or without a link: the statement applies to no other
-}
-
-// unsure is by how much the end of a task may be told too late.
-const unsure = 10 * time.Minute
-
-// endOf is when a task has ended of which the provider does not say so: now, unless nobody has looked for a while. Its link is then as old as
-// it can be, so that nobody counts on one that has died.
-func endOf(before *video.Task, now time.Time) time.Time {
-	open := before.SubmittedAt
-	if before.Trouble == nil && before.LookedAt.After(open) {
-		open = before.LookedAt
-	}
-	if age := now.Sub(open); open.IsZero() || age < unsure {
-		return now
-	}
-	return open
 }
 
 // Relinked records a newer link to a clip that is not saved yet.

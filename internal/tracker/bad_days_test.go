@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -215,4 +216,31 @@ type refusing struct{}
 
 func (refusing) Save(context.Context, string, string) (video.Clip, error) {
 	return video.Clip{}, errDiskFull
+}
+
+// A word that nobody has documented is no end. After a day it is one: the service has forgotten the task, whatever it says.
+func TestATaskThatNeverEndsIsGivenUpAfterADay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := simulator.New(simulator.Options{})
+		tr := onLedger(t, filepath.Join(t.TempDir(), "ledger.db"), sim)
+		task, _, err := tr.Create(t.Context(), order(t, "Image 1 waves"))
+		require.NoError(t, err)
+		tr.Provider = providerOver(t, instead{simulatortest.Transport(sim), func(path string) (int, string) {
+			if strings.HasSuffix(path, task.ProviderTaskID) {
+				return http.StatusOK, fmt.Sprintf(`{"request_id":"r","output":{"task_id":%q,"task_status":"SUSPENDED"}}`, task.ProviderTaskID)
+			}
+			return 0, ""
+		}})
+		time.Sleep(20 * time.Hour)
+		tr.Round(t.Context())
+		task, err = tr.Wait(t.Context(), "", task.ID, 0)
+		require.NoError(t, err)
+		require.Equal(t, video.Running, task.Status)
+		time.Sleep(6 * time.Hour)
+		tr.Round(t.Context())
+		task, err = tr.Wait(t.Context(), "", task.ID, 0)
+		require.NoError(t, err)
+		require.Equal(t, video.Unknown, task.Status)
+		require.Equal(t, video.ChargedUnknown, task.Charged())
+	})
 }

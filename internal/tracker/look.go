@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"r2v-mcp/internal/ledger"
 	"r2v-mcp/internal/video"
 )
 
@@ -32,6 +33,12 @@ func (t *Tracker) heard(ctx context.Context, task video.Task, s video.Snapshot) 
 	if s.Status == video.Unknown && time.Since(since(&task)) < video.Lifetime {
 		return t.misplaced(ctx, task)
 	}
+	if s.Status.Open() && time.Since(since(&task)) > ledger.LinkLife {
+		s.Status = video.Unknown // no clip takes a day: it says a word that nobody has documented, or nothing more
+	}
+	if !s.Status.Open() && s.EndedAt.IsZero() {
+		s.EndedAt = endOf(&task, time.Now())
+	}
 	if task.Found {
 		var err error
 		if task, err = t.confirm(ctx, task, s); err != nil || task.ProviderTaskID == "" {
@@ -50,6 +57,22 @@ func (t *Tracker) heard(ctx context.Context, task video.Task, s video.Snapshot) 
 
 // moved reports whether a provider tells more of a task's progress than is known.
 func moved(percent int, task *video.Task) bool { return percent != 0 && percent != task.Progress }
+
+// unsure is by how much the end of a task may be told too late.
+const unsure = 10 * time.Minute
+
+// endOf is when a task has ended of which the provider does not say so: now, unless nobody has looked for a while. Its link is then as old as
+// it can be, so that nobody counts on one that has died.
+func endOf(task *video.Task, now time.Time) time.Time {
+	open := task.SubmittedAt
+	if task.Trouble == nil && task.LookedAt.After(open) {
+		open = task.LookedAt
+	}
+	if age := now.Sub(open); open.IsZero() || age < unsure {
+		return now
+	}
+	return open
+}
 
 // saw records what the provider says of a task, and tells of its end.
 func (t *Tracker) saw(ctx context.Context, id string, s video.Snapshot, next time.Time) (video.Task, error) {
