@@ -133,3 +133,25 @@ func TestTheRelaysCallbacksLeadToALook(t *testing.T) {
 		require.NotContains(t, s.stderr.String(), hint, "the path is a secret")
 	}
 }
+
+// Two providers on one data folder: each server says of the other's tasks where they are followed, and offers no waiting of its own.
+func TestATaskOfTheOtherProviderIsToldToBeThere(t *testing.T) {
+	t.Parallel()
+	r, s, home := newRelay(t, simulator.Options{}), newService(t, 600), t.TempDir()
+	request := r.request("at the relay")
+	request["idempotency_key"] = "k"
+	p := greeted(t, r.env(home)...)
+	made := p.ask("generate_r2v", request).answer
+	p.stop()
+	other := greeted(t, append(s.env(home), "R2V_PROVIDER=dashscope")...)
+	other.send(callLine(5, "get_task", map[string]any{"task_id": made.TaskID, "wait_seconds": 0}))
+	answer := string(other.line())
+	require.Contains(t, answer, `"status":"PENDING"`)
+	require.Contains(t, answer, `"next_step":"Ask the user for a server with the settings that it was bought with: R2V_PROVIDER`)
+	require.NotContains(t, answer, "poll_after_seconds")
+	other.send(callLine(6, "generate_r2v", request))
+	refusal := other.read().refusal
+	require.Contains(t, refusal, "belongs to task "+made.TaskID+", which was bought from evolink@")
+	require.Contains(t, refusal, "do not buy it again here")
+	require.Zero(t, s.creates.Load())
+}

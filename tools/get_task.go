@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -172,6 +173,9 @@ func (s *Set) taskAnswer(ctx context.Context, task video.Task, lookErr error) *t
 	}
 	out.Callback = asCallback(&task)
 	out.Warnings = s.taskWarnings(&task, clip)
+	if known, ok := errors.AsType[*video.Error](lookErr); ok && known.Code == "BoughtElsewhere" { // asking again here is of no use
+		out.PollAfter, out.NextStep = 0, known.Advice
+	}
 	if lookErr != nil {
 		out.Warnings = append(out.Warnings, "this may not be the newest state: "+s.told(lookErr).Error())
 	}

@@ -54,7 +54,7 @@ func (t *Tracker) elsewhere(task *video.Task) error {
 	return &video.Error{Charged: task.Charged(), Failure: video.Failure{
 		Code:    "BoughtElsewhere",
 		Message: fmt.Sprintf("it was bought from %s, and this server reaches %s: only a server with the old settings follows it", task.Upstream, t.Ledger.Upstream),
-		Advice:  "Ask the user for a server with the settings that it was bought with: R2V_PROVIDER, and what leads to " + task.Upstream + " there, with its key.",
+		Advice:  "Ask the user for a server with the settings that it was bought with: R2V_PROVIDER, and DASHSCOPE_REGION, DASHSCOPE_HTTP_BASE_URL or EVOLINK_BASE_URL so that they lead to " + task.Upstream + ", with its key.",
 	}}
 }
 
