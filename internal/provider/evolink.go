@@ -93,7 +93,7 @@ func (e *EvoLink) Look(ctx context.Context, id string) (video.Snapshot, error) {
 	if err != nil {
 		return video.Snapshot{}, unread(e.fail(err), "call get_task again in a minute")
 	}
-	s := video.Snapshot{Status: relayStatus(task.Status), SubmittedAt: task.Created, Progress: task.Progress}
+	s := video.Snapshot{Status: relayStatus(task.Status), SubmittedAt: task.Created, Progress: task.Progress, Model: e.named(task.Model)}
 	switch s.Status {
 	case video.Succeeded:
 		if len(task.Results) > 0 {

@@ -122,6 +122,7 @@ type Snapshot struct {
 	Usage       *Usage
 	Failure     *Failure
 	Prompt      string           // what the provider says it was asked; empty where it does not say
+	Model       string           // what it is made with, in the catalogue's words; empty where the provider does not say
 	Progress    int              // percent that are done, 0 where the provider does not say
 	Bill        *decimal.Decimal // what the provider says it has charged, in the account's currency; nil where it does not say
 }
