@@ -170,7 +170,7 @@ func (s *Set) taskAnswer(ctx context.Context, task video.Task, lookErr error) *t
 	if f := task.Failure; f != nil {
 		out.Error = &errorAnswer{Code: f.Code, Message: f.Message, Advice: f.Advice, Retryable: f.Retryable, RequestID: f.RequestID}
 	}
-	out.Callback = asCallback(&task)
+	out.Callback = s.asCallback(&task)
 	out.Warnings = s.taskWarnings(&task, clip)
 	if lookErr != nil {
 		out.Warnings = append(out.Warnings, "this may not be the newest state: "+s.told(lookErr).Error())
