@@ -30,7 +30,8 @@ type hook struct {
 	mu     sync.Mutex
 	told   []telling
 	more   chan struct{}
-	answer func(n int) int // the status of the nth message
+	answer func(n int) int // the status of the nth message; 0: it is taken and never answered
+	ended  chan struct{}
 }
 
 type telling struct {
@@ -42,13 +43,13 @@ type telling struct {
 
 func newHook(t *testing.T, answer func(n int) int) *hook {
 	t.Helper()
-	h := &hook{t: t, more: make(chan struct{}, 1000), answer: answer}
+	h := &hook{t: t, more: make(chan struct{}, 1000), answer: answer, ended: make(chan struct{})}
 	server := httptest.NewUnstartedServer(h)
 	h.Listener, h.at = server.Listener, server.Listener.Addr().String()
 	server.Listener = h
 	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	server.StartTLS()
-	t.Cleanup(server.Close)
+	t.Cleanup(func() { close(h.ended); server.Close() })
 	return h
 }
 
@@ -69,11 +70,19 @@ func (h *hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	status := h.answer(len(h.told) + 1)
 	h.told = append(h.told, telling{time.Now(), r.Header, string(body), status})
-	w.WriteHeader(status)
+	if status != 0 {
+		w.WriteHeader(status)
+	}
 	h.more <- struct{}{}
+	h.mu.Unlock()
+	if status == 0 {
+		select {
+		case <-r.Context().Done():
+		case <-h.ended:
+		}
+	}
 }
 
 // wait waits for n more messages, and returns all.

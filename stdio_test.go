@@ -70,7 +70,13 @@ type process struct {
 // start starts a server in an empty home. It does not outlive the test, nor half a minute.
 func start(tb testing.TB, path, home string, env ...string) *process {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(tb.Context(), 30*time.Second)
+	return startFor(tb, 30*time.Second, path, home, env...)
+}
+
+// startFor is start for a server that lives longer.
+func startFor(tb testing.TB, most time.Duration, path, home string, env ...string) *process {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), most)
 	tb.Cleanup(cancel)
 	p := &process{tb: tb, cmd: exec.CommandContext(ctx, path)}
 	p.cmd.Dir = home
@@ -115,7 +121,13 @@ func (p *process) stop() {
 // greeted starts this program and makes its acquaintance.
 func greeted(tb testing.TB, env ...string) *process {
 	tb.Helper()
-	p := start(tb, built(tb, "r2v-mcp"), tb.TempDir(), env...)
+	return greetedFor(tb, 30*time.Second, env...)
+}
+
+// greetedFor is greeted for a server that lives longer.
+func greetedFor(tb testing.TB, most time.Duration, env ...string) *process {
+	tb.Helper()
+	p := startFor(tb, most, built(tb, "r2v-mcp"), tb.TempDir(), env...)
 	p.send(helloLine)
 	p.line()
 	p.send(initializedLine)

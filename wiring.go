@@ -119,13 +119,15 @@ func (p *program) logTo(level slog.Level) *slog.Logger {
 }
 
 // follow follows the ledger's tasks beside everything else until stop is called, which returns when nothing of it goes on.
-// Without a key nothing is followed.
+// Without a key nothing is followed, and ends that are known are told all the same.
 func (l *life) follow(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var following sync.WaitGroup
+	run := l.tasks.RunCallbacks
 	if l.hasKey {
-		following.Go(func() { l.tasks.Run(ctx) })
+		run = l.tasks.Run
 	}
+	following.Go(func() { run(ctx) })
 	calm := time.AfterFunc(started, func() { debug.SetGCPercent(l.growth) })
 	return func() { calm.Stop(); cancel(); following.Wait() }
 }

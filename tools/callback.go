@@ -10,12 +10,15 @@ import (
 	"r2v-mcp/internal/video"
 )
 
-const callbackField = "callback_url"
+const (
+	callbackField = "callback_url"
+	switchedOff   = "the operator has switched callbacks off (R2V_CALLBACKS)"
+)
 
 // callAnswer is what has come of a task's callback.
 type callAnswer struct {
 	Host      string    `json:"host"`
-	State     string    `json:"state" jsonschema:"enum=waiting,enum=retrying,enum=delivered,enum=given_up"`
+	State     string    `json:"state" jsonschema:"enum=waiting,enum=retrying,enum=delivered,enum=given_up,enum=off"`
 	Attempts  int       `json:"attempts,omitempty"`
 	LastAt    time.Time `json:"last_attempt_at,omitzero"`
 	Delivered time.Time `json:"delivered_at,omitzero"`
@@ -23,10 +26,11 @@ type callAnswer struct {
 	Error     string    `json:"error,omitempty"`
 }
 
-// asCallback shows of the receiver's address nothing but the host: the rest may be secret.
-func asCallback(t *video.Task) *callAnswer {
+// asCallback shows of the receiver's address nothing but the host: the rest may be secret. Of a purchase that was refused within its call
+// there is nothing to tell anybody.
+func (s *Set) asCallback(t *video.Task) *callAnswer {
 	c := t.Callback
-	if c == nil {
+	if c == nil || c.Told {
 		return nil
 	}
 	out := &callAnswer{
@@ -40,7 +44,21 @@ func asCallback(t *video.Task) *callAnswer {
 	case c.Attempts > 0:
 		out.State, out.NextAt = "retrying", stamp(c.NextAt)
 	}
+	if !c.Over() {
+		s.hinder(out, c)
+	}
 	return out
+}
+
+// hinder says why nothing is sent although something is to be told.
+func (s *Set) hinder(out *callAnswer, c *video.Callback) {
+	if s.Callbacks == nil {
+		out.State, out.NextAt, out.Error = "off", time.Time{}, switchedOff
+		return
+	}
+	if why := s.Callbacks.Refusal(c.URL); why != "" {
+		out.Error = why
+	}
 }
 
 // CallbackBody is what a callback says of a task: what get_task would, but for the callback itself.
@@ -63,7 +81,7 @@ func (s *Set) checkCallback(ctx context.Context, in generateArguments, q *quote)
 	}
 	if s.Callbacks == nil {
 		q.report.Problems = append(q.report.Problems, video.Problem{
-			Field: callbackField, Wrong: "the operator has switched callbacks off (R2V_CALLBACKS)", Allowed: "no callback_url: wait with get_task",
+			Field: callbackField, Wrong: switchedOff, Allowed: "no callback_url: wait with get_task",
 		})
 		return
 	}

@@ -171,7 +171,7 @@ func (s *Set) taskAnswer(ctx context.Context, task video.Task, lookErr error) *t
 	if f := task.Failure; f != nil {
 		out.Error = &errorAnswer{Code: f.Code, Message: f.Message, Advice: f.Advice, Retryable: f.Retryable, RequestID: f.RequestID}
 	}
-	out.Callback = asCallback(&task)
+	out.Callback = s.asCallback(&task)
 	out.Warnings = s.taskWarnings(&task, clip)
 	if known, ok := errors.AsType[*video.Error](lookErr); ok && known.Code == "BoughtElsewhere" { // asking again here is of no use
 		out.PollAfter, out.NextStep = 0, known.Advice

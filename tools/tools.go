@@ -49,6 +49,8 @@ type Callbacks interface {
 	// Check returns the problem for which an address is not taken, nil for none, and else a warning, empty for none. It repeats no more of the
 	// address than its host.
 	Check(ctx context.Context, address string) (problem *video.Problem, warning string)
+	// Refusal is why an address is not called as things are, empty where it is. It asks nobody, and repeats no more than Check.
+	Refusal(address string) string
 }
 
 // Set is what the tools are made from.

@@ -92,6 +92,13 @@ func (s *Sender) allows(host string) bool {
 	return len(s.Hosts) == 0
 }
 
+// Refusal is why nothing is sent to an address as things are: its form, or a host that the operator does not allow; empty where it is sent.
+// It asks nobody. Of the address it repeats the host alone.
+func (s *Sender) Refusal(address string) string {
+	_, wrong := s.form(address)
+	return wrong
+}
+
 // form reads a receiver's address. What is wrong with it is told without repeating more of it than its host: all else may be secret.
 func (s *Sender) form(address string) (u *url.URL, wrong string) {
 	if utf8.RuneCountInString(address) > maxAddress {

@@ -20,6 +20,8 @@ const (
 		" OR (status = 'SUCCEEDED' OR CAST($2 AS TEXT) = 'SUCCEEDED') AND (video_url <> '' OR CAST($7 AS TEXT) <> ''))"
 	// untried is a callback that is due, and was not tried yet.
 	untried = `callback_due_at IS NOT NULL AND callback NOT LIKE '%"attempts"%'`
+	// beingSaved is a clip that may be saved any moment, by whichever version.
+	beingSaved = "status = 'SUCCEEDED' AND video_url <> '' AND saved_to = '' AND save_error = '' AND due_at IS NOT NULL"
 )
 
 // tell is the part of a change that makes its end's callback due under a condition: once, where there is somebody to tell. message and at are
@@ -41,6 +43,9 @@ func told(condition, then, otherwise string) string {
 func newMessage() string {
 	return pack(&video.Callback{ID: "msg_" + strings.ToLower(rand.Text())})
 }
+
+// toldByCall is the state of a callback that is not sent, since the call itself has told it all.
+func toldByCall() string { return pack(&video.Callback{Told: true}) }
 
 const (
 	// callable is what a process can send: $2 is whether it serves people with names.
@@ -105,29 +110,44 @@ func (l *Ledger) Called(ctx context.Context, task video.Task, d video.Delivery, 
 		pack(&now), due(next), micros(task.Callback.NextAt))
 }
 
+// Uncalled gives back an attempt that [Ledger.TakeCall] has begun and that its process could not finish: it is due at once, for whoever
+// comes, and all is as it was before. It changes nothing when the attempt is another process's by now.
+func (l *Ledger) Uncalled(ctx context.Context, taken video.Task, before *video.Callback) error {
+	_, _, err := l.change(ctx, taken.ID, "UPDATE r2v_task SET callback = $2, callback_due_at = $3, version = version + 1 WHERE id = $1 AND callback_due_at = $4 RETURNING "+columns,
+		pack(before), micros(time.Now()), micros(taken.Callback.NextAt))
+	return err
+}
+
 // CallNow makes a callback due at once that waits for its clip to be saved, where nobody saves.
 func (l *Ledger) CallNow(ctx context.Context, id string) error {
 	_, err := l.changeMany(ctx, "UPDATE r2v_task SET callback_due_at = $3 WHERE upstream = $1 AND id = $2 AND callback_due_at > $3 AND "+untried, id, micros(time.Now()))
 	return err
 }
 
-// lost are purchases that were looked for in vain until the provider forgot them. Every state of the index is named, as in openTasks.
-const lost = "SELECT id FROM r2v_task WHERE upstream = $1 AND status IN ('PENDING', 'RUNNING', 'UNKNOWN') AND status = 'UNKNOWN' AND created_at <= $2" +
-	" AND provider_task_id IS NULL AND callback_url <> '' AND callback = ''"
+// untold are ends that nobody was told of: those of a day ago at $2 whose link never came, or whose purchase was looked for in vain until
+// the provider forgot it, and those that a server has recorded which is too old to know of callbacks. A purchase that was refused within
+// its call is none: its callback says so.
+const untold = "upstream = $1 AND callback_url <> '' AND callback = '' AND (status IN ('FAILED', 'CANCELED')" +
+	" OR status = 'UNKNOWN' AND (provider_task_id IS NOT NULL OR created_at <= $2)" +
+	" OR status = 'SUCCEEDED' AND (video_url <> '' OR saved_to <> '' OR ended_at <= $2))"
 
-// CallLost makes the callbacks due of purchases that nobody will ever know the fate of.
+const lost = "SELECT id FROM r2v_task WHERE " + untold
+
+// CallLost makes the callbacks due of ends that would never be told otherwise: of purchases that nobody will ever know the fate of, of
+// clips whose link has not come within a day, and of whatever a server of an earlier version has recorded on the same ledger.
 func (l *Ledger) CallLost(ctx context.Context) error {
 	now := time.Now()
+	before := micros(now.Add(-video.Lifetime))
 	var ids []string
 	err := l.each(ctx, func(rows *sql.Rows) error {
 		var id string
 		err := rows.Scan(&id)
 		ids = append(ids, id)
 		return err
-	}, lost, l.Upstream, micros(now.Add(-video.Lifetime)))
+	}, lost, l.Upstream, before)
 	for _, id := range ids {
-		_, e := l.changeMany(ctx, "UPDATE r2v_task SET version = version + 1, "+tell("provider_task_id IS NULL AND status = 'UNKNOWN'", "$3", "$4")+
-			" WHERE upstream = $1 AND id = $2", id, newMessage(), micros(now))
+		_, e := l.changeMany(ctx, "UPDATE r2v_task SET callback = $4, version = version + 1, callback_due_at = CASE WHEN "+beingSaved+
+			" THEN CAST($6 AS BIGINT) ELSE CAST($5 AS BIGINT) END WHERE id = $3 AND "+untold, before, id, newMessage(), micros(now), micros(now.Add(saveGrace)))
 		err = errors.Join(err, e)
 	}
 	return err

@@ -127,11 +127,13 @@ func (l *Ledger) NotBought(ctx context.Context, task video.Task, reason *video.E
 		return l.become(ctx, task.ID, `UPDATE r2v_task SET status = 'UNKNOWN', failure = $2, due_at = NULL, version = version + 1
 			WHERE id = $1 AND created_at = $3 AND `+unbought+` RETURNING `+columns, pack(&reason.Failure), micros(task.CreatedAt))
 	}
+	const late = "(status = 'UNKNOWN' OR created_at <= $6)"
 	now := time.Now()
 	return l.become(ctx, task.ID, `UPDATE r2v_task SET status = 'FAILED', failure = $2, reserved = 0, due_at = NULL, version = version + 1,
-		`+tell("(status = 'UNKNOWN' OR created_at <= $6)", "$4", "$5")+`
+		callback = CASE WHEN callback_url <> '' AND callback = '' THEN CASE WHEN `+late+` THEN CAST($4 AS TEXT) ELSE CAST($7 AS TEXT) END ELSE callback END,
+		callback_due_at = `+told(late, "$5", "callback_due_at")+`
 		WHERE id = $1 AND created_at = $3 AND `+unbought+` RETURNING `+columns, pack(&reason.Failure), micros(task.CreatedAt),
-		newMessage(), micros(now), micros(now.Add(-cmp.Or(l.Patience, video.LongestCall)/2)))
+		newMessage(), micros(now), micros(now.Add(-cmp.Or(l.Patience, video.LongestCall)/2)), toldByCall())
 }
 
 // Interrupted puts the purchases in doubt whose process has given no sign of life, and tells how many there were.
@@ -146,7 +148,8 @@ func (l *Ledger) Interrupted(ctx context.Context) (int64, error) {
 // what was held for it, a failure sets it free. A success stays one, whatever an older view of it says. A clip that is to be
 // saved is due at next; the zero time is never. It reports whether this call has ended the task: of all calls of all processes
 // one does, that after which the provider is asked no more. A success ends with its link, by when its bill is known. The end's callback is
-// due at once; that of a clip that is to be saved waits for that, see [Ledger.Saved], but for no longer than a minute.
+// due at once; that of a clip that is to be saved waits for that, see [Ledger.Saved], but for no longer than a minute. A success whose link
+// never comes is told by [Ledger.CallLost].
 func (l *Ledger) Looked(ctx context.Context, id string, s video.Snapshot, next time.Time) (task video.Task, ended bool, err error) {
 	before, err := l.Task(ctx, id)
 	if err != nil {

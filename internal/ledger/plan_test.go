@@ -52,6 +52,9 @@ func TestWhatIsAskedAllTheTimeUsesAnIndex(t *testing.T) {
 		if name == "by hint" {
 			require.Contains(t, strings.Join(plan, "; "), "USING INDEX r2v_task_hint (hint=?)")
 		}
+		if name == "lost" {
+			require.Contains(t, strings.Join(plan, "; "), "USING INDEX r2v_task_untold (upstream=?)")
+		}
 		if strings.HasPrefix(name, "list") {
 			require.NotContains(t, strings.Join(plan, "; "), "TEMP B-TREE", name)
 		}

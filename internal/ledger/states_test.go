@@ -219,7 +219,11 @@ func called(t *testing.T, l *ledger.Ledger, s subject, to state) string {
 		require.True(t, task.Callback.NextAt.IsZero())
 		return "if it was in doubt before, or the call had been answered"
 	case task.Callback.NextAt.IsZero():
-		return "no"
+		time.Sleep(video.Lifetime)
+		require.NoError(t, l.CallLost(t.Context()))
+		task, err = l.Task(t.Context(), s.id)
+		require.NoError(t, err)
+		return map[bool]string{true: "no", false: "after a day"}[task.Callback.NextAt.IsZero()]
 	}
 	require.False(t, task.Callback.NextAt.After(time.Now()))
 	if to.name == "made" { // here nobody is to save it

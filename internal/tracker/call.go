@@ -24,8 +24,10 @@ const (
 	// up to longestPause.
 	firstPause, quickTries  = time.Second, 3
 	slowPause, longestPause = 30 * time.Second, time.Hour
-	// lostEvery is how often it is looked for purchases whose fate nobody will ever know.
-	lostEvery = time.Hour
+	// lostEvery is how often it is looked for ends that nobody was told of.
+	lostEvery = 10 * time.Minute
+	// lastWords is how long attempts under way may go on once the end of the program is waited for.
+	lastWords = time.Second
 )
 
 // phone rings when a callback may be due.
@@ -93,8 +95,7 @@ func (t *Tracker) callDue(ctx context.Context) (time.Time, error) {
 		return time.Time{}, err
 	}
 	for _, task := range t.admit(due) {
-		mine, taken, err := t.Ledger.TakeCall(ctx, task, time.Now().Add(callLease))
-		if err != nil || !taken || !t.begin(func() { defer t.dial(); defer t.leave(mine.Owner); t.call(context.WithoutCancel(ctx), mine) }) {
+		if !t.beginCall(ctx, task) {
 			t.leave(task.Owner) // it is still due, or another process's
 		}
 	}
@@ -105,7 +106,25 @@ func (t *Tracker) callDue(ctx context.Context) (time.Time, error) {
 	return at, err
 }
 
-// timeForLost reports, now and then, that it is time to look for purchases whose fate nobody will know.
+// beginCall takes an admitted callback and makes an attempt at it beside everything else. It reports false where it is not this process's.
+func (t *Tracker) beginCall(ctx context.Context, task video.Task) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	ctx = context.WithoutCancel(ctx) // or nobody would know who has it
+	mine, taken, err := t.Ledger.TakeCall(ctx, task, time.Now().Add(callLease))
+	if err != nil || !taken {
+		return false
+	}
+	go func() {
+		defer t.leave(mine.Owner)
+		defer t.dial()
+		t.call(ctx, mine, task.Callback)
+	}()
+	return true
+}
+
+// timeForLost reports, now and then, that it is time to look for ends that nobody was told of.
 func (t *Tracker) timeForLost() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -117,7 +136,8 @@ func (t *Tracker) timeForLost() bool {
 	return true
 }
 
-// admit chooses those for whom there is room, and takes it: one person's have no more than their share while there are others.
+// admit chooses those for whom there is room, and takes it: one person's have no more than their share while there are others. From then
+// on the end of the program waits for them, until they leave.
 func (t *Tracker) admit(due []video.Task) (chosen []video.Task) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -142,6 +162,7 @@ func (t *Tracker) admit(due []video.Task) (chosen []video.Task) {
 		}
 		t.calling[owner]++
 		busy++
+		t.work.Add(1)
 		chosen = append(chosen, due[i])
 	}
 	return chosen
@@ -149,6 +170,7 @@ func (t *Tracker) admit(due []video.Task) (chosen []video.Task) {
 
 // leave makes room.
 func (t *Tracker) leave(owner string) {
+	defer t.work.Done()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.calling[owner]--; t.calling[owner] == 0 {
@@ -156,9 +178,26 @@ func (t *Tracker) leave(owner string) {
 	}
 }
 
-// call makes an attempt at a callback that this process has taken.
-func (t *Tracker) call(ctx context.Context, task video.Task) {
-	d := t.send(ctx, task)
+// talking is the life of attempts, which the end of the program cuts short. Its caller holds the lock.
+func (t *Tracker) talking() context.Context {
+	if t.talk == nil {
+		t.talk, t.hangUp = context.WithCancel(context.Background())
+	}
+	return t.talk
+}
+
+// call makes an attempt at a callback that this process has taken, and that was so before.
+func (t *Tracker) call(ctx context.Context, task video.Task, before *video.Callback) {
+	t.mu.Lock()
+	talking := t.talking()
+	t.mu.Unlock()
+	d := t.send(talking, task)
+	if !d.Delivered && talking.Err() != nil { // not the receiver's failure
+		if err := t.Ledger.Uncalled(ctx, task, before); err != nil {
+			t.Logger.WarnContext(ctx, "a callback that the end of the program has cut short was not given back: it is sent again in half a minute", "task", task.ID, "err", err)
+		}
+		return
+	}
 	next := callAgain(&task, d, time.Now())
 	if err := record(ctx, func() error { _, err := t.Ledger.Called(ctx, task, d, next); return err }); err != nil {
 		t.Logger.WarnContext(ctx, "a callback's outcome was not recorded: it is sent again", "task", task.ID, "err", err)
@@ -201,10 +240,11 @@ func (t *Tracker) send(ctx context.Context, task video.Task) (d video.Delivery) 
 	return t.Callbacks.Send(ctx, task.Callback.URL, task.Callback.ID, body)
 }
 
-// callAgain is when a callback is tried again, the zero time when it is over: 1, 2 and 4 s after failures, then ever more rarely until a day
-// after the task's end, when its clip cannot be had any more. A receiver that asks for up to an hour has it.
+// callAgain is when a callback is tried again, the zero time when it is over: 1, 2 and 4 s after failures, then ever more rarely, and for
+// the last time a day after the task's end, when its clip cannot be had any more. A receiver that asks for up to an hour has it.
 func callAgain(task *video.Task, d video.Delivery, now time.Time) time.Time {
-	if d.Delivered || d.Gone {
+	over := callsOver(task)
+	if d.Delivered || d.Gone || !now.Before(over) {
 		return time.Time{}
 	}
 	failures := task.Callback.Attempts
@@ -220,12 +260,18 @@ func callAgain(task *video.Task, d video.Delivery, now time.Time) time.Time {
 	if d.NotBefore.After(next) {
 		next = earlier(d.NotBefore, now.Add(longestPause))
 	}
+	return earlier(next, over)
+}
+
+// callsOver is when a callback is tried for the last time: a day after the task's end. What nobody knows the end of, and a clip without a
+// link, is given up after a day, which is the end that is told.
+func callsOver(task *video.Task) time.Time {
 	end := task.EndedAt
 	if end.IsZero() {
 		end = task.CreatedAt
 	}
-	if failures > quickTries && next.After(end.Add(video.Lifetime)) {
-		return time.Time{}
+	if task.InDoubt() || task.Linkless() {
+		end = end.Add(video.Lifetime)
 	}
-	return next
+	return end.Add(video.Lifetime)
 }

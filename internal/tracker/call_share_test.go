@@ -137,25 +137,6 @@ func TestAMessageThatCannotBeMadeHarmsNothing(t *testing.T) {
 	}
 }
 
-func TestTheEndOfTheProgramWaitsForWhatIsBeingSent(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		tr, _ := alone(t)
-		r := calling(tr, func(n int, address string) video.Delivery {
-			time.Sleep(9 * time.Second)
-			return delivered(n, address)
-		})
-		due(t, tr, "", 1)
-		stop := run(t, tr)
-		time.Sleep(2 * time.Second)
-		require.Len(t, r.all(), 1)
-		stop()
-		tr.Drain()
-		tasks, _, err := tr.Ledger.List(t.Context(), video.Filter{Limit: 1})
-		require.NoError(t, err)
-		require.False(t, tasks[0].Callback.DeliveredAt.IsZero())
-	})
-}
-
 func TestAPurchaseOfUnknownFateIsToldWhenItIsSettled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tr, _ := alone(t)

@@ -187,15 +187,14 @@ func TestACallbackIsRetriedAt1And2And4SecondsAndThenUntilADayIsOver(t *testing.T
 		all, pauses := r.all(), r.pauses()
 		require.Equal(t, []time.Duration{time.Second, 2 * time.Second, 4 * time.Second}, pauses[:3])
 		want := 30 * time.Second
-		for _, pause := range pauses[3:] {
+		for _, pause := range pauses[3 : len(pauses)-1] {
 			require.LessOrEqual(t, pause, want)
 			require.Greater(t, pause, want*9/10-time.Second)
 			want = min(2*want, time.Hour)
 		}
 		ended := now(t, tr, task.ID)
-		last := all[len(all)-1].at.Sub(ended.EndedAt)
-		require.Less(t, last, 24*time.Hour)
-		require.Greater(t, last, 22*time.Hour)
+		require.WithinDuration(t, ended.EndedAt.Add(24*time.Hour), all[len(all)-1].at, time.Millisecond, "the last one is made when the day is over")
+		require.LessOrEqual(t, pauses[len(pauses)-1], time.Hour)
 		for _, a := range all {
 			require.Equal(t, all[0].id, a.id, "receivers know it again")
 		}
@@ -209,39 +208,6 @@ func TestACallbackIsRetriedAt1And2And4SecondsAndThenUntilADayIsOver(t *testing.T
 		require.Equal(t, len(all)-1, strings.Count(log.String(), `msg="callback not delivered"`))
 		require.Contains(t, log.String(), `msg="callback given up" task=`+task.ID+" host=hooks.example")
 		require.NotContains(t, log.String(), "canary")
-	})
-}
-
-func TestAReceiverThatFailsThreeTimesAndIsDownForAMinuteGetsItOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		path, sim := filepath.Join(t.TempDir(), "ledger.db"), simulator.New(simulator.Options{})
-		first := onLedger(t, path, sim)
-		r := calling(first, unwilling)
-		stop := run(t, first)
-		task := create(t, first, hooked(t, "Image 1 waves"))
-		for len(r.all()) < 3 {
-			time.Sleep(100 * time.Millisecond)
-		}
-		stop() // and another process goes on
-		from := time.Now()
-		second := onLedger(t, path, sim)
-		r2 := calling(second, func(n int, address string) video.Delivery {
-			if time.Since(from) < time.Minute {
-				return video.Delivery{Error: "hooks.example refuses connections"}
-			}
-			return delivered(n, address)
-		})
-		run(t, second)
-		time.Sleep(10 * time.Minute)
-		all := r2.all()
-		require.GreaterOrEqual(t, len(all), 2)
-		for _, a := range slices.Concat(r.all(), all) {
-			require.Equal(t, all[0].id, a.id)
-		}
-		got := now(t, second, task.ID).Callback
-		require.WithinDuration(t, all[len(all)-1].at, got.DeliveredAt, time.Millisecond)
-		require.Equal(t, 3+len(all), got.Attempts)
-		require.Less(t, got.DeliveredAt.Sub(from), 2*time.Minute)
 	})
 }
 
@@ -278,26 +244,4 @@ func TestWhatAReceiverAsksForIsHonoured(t *testing.T) {
 			})
 		})
 	}
-}
-
-func TestAProcessThatEndsHalfWayLeavesItsCallbackToOthers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		path, sim := filepath.Join(t.TempDir(), "ledger.db"), simulator.New(simulator.Options{})
-		killed := onLedger(t, path, sim)
-		due(t, killed, "", 1)
-		tasks, err := killed.Ledger.ToCall(t.Context(), false, 1)
-		require.NoError(t, err)
-		task, taken, err := killed.Ledger.TakeCall(t.Context(), tasks[0], time.Now().Add(30*time.Second))
-		require.NoError(t, err)
-		require.True(t, taken)
-		second := onLedger(t, path, sim)
-		r := calling(second, delivered)
-		from := time.Now()
-		run(t, second)
-		time.Sleep(10 * time.Minute)
-		require.Len(t, r.all(), 1)
-		require.Equal(t, task.Callback.ID, r.all()[0].id)
-		require.Equal(t, 30*time.Second, r.all()[0].at.Sub(from))
-		require.Equal(t, 2, now(t, second, task.ID).Callback.Attempts)
-	})
 }

@@ -28,13 +28,18 @@ const startDelay = time.Second
 // Run follows the open tasks of the ledger until ctx ends, those of other processes as well, and goes on where an earlier
 // process was ended, and sends the callbacks of their ends. It begins after a second, or with the first purchase.
 func (t *Tracker) Run(ctx context.Context) {
-	if t.Callbacks != nil {
-		var calls sync.WaitGroup
-		defer calls.Wait()
-		// They have a rhythm of their own, in which a service that is slow has no say.
-		calls.Go(func() { repeat(ctx, t.phone(), t.callRound) })
-	}
+	var calls sync.WaitGroup
+	defer calls.Wait()
+	calls.Go(func() { t.RunCallbacks(ctx) }) // they have a rhythm of their own, in which a service that is slow has no say
 	repeat(ctx, t.bell(), t.Round)
+}
+
+// RunCallbacks sends the callbacks of tasks that have ended until ctx ends, and nothing else of what [Tracker.Run] does: the service is not
+// asked for it.
+func (t *Tracker) RunCallbacks(ctx context.Context) {
+	if t.Callbacks != nil {
+		repeat(ctx, t.phone(), t.callRound)
+	}
 }
 
 // repeat does a round again and again, after the pause that the last one has returned or when the bell rings, until ctx ends.

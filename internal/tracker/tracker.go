@@ -62,22 +62,28 @@ type Tracker struct {
 
 	desks map[string]chan struct{} // at which a person's cancellations stand in line
 
-	rung    chan struct{}  // a callback may be due
-	calling map[string]int // callbacks under way, by owner
+	rung    chan struct{}   // a callback may be due
+	calling map[string]int  // callbacks under way, by owner
+	talk    context.Context // lives as long as they may go on
+	hangUp  context.CancelFunc
 
-	lookLost time.Time // when it is looked for lost purchases next
+	lookLost time.Time // when it is looked for ends next that nobody was told of
 
 	complained time.Time // when an outage was last told
 }
 
-// Drain waits until purchases under way are recorded, downloads saved and callbacks answered. It is for the end of the program.
+// Drain waits until purchases under way are recorded and downloads saved. Receivers of callbacks have a second to answer, and what they
+// have not answered by then is left to the next process. It is for the end of the program.
 func (t *Tracker) Drain() {
 	t.mu.Lock()
 	t.ending = true
+	t.talking()
+	hangUp := t.hangUp
 	if t.hints.stop != nil {
 		t.hints.stop()
 	}
 	t.mu.Unlock()
+	defer time.AfterFunc(lastWords, hangUp).Stop()
 	t.work.Wait()
 }
 

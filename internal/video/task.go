@@ -82,6 +82,7 @@ type Callback struct {
 	LastAt      time.Time `json:"last_at,omitzero"`   // when the last one began
 	DeliveredAt time.Time `json:"delivered_at,omitzero"`
 	Error       string    `json:"error,omitempty"` // why the last one failed
+	Told        bool      `json:"told,omitempty"`  // nothing is sent: the purchase was refused within its call, which has told it
 }
 
 // Delivery is what came of one attempt to deliver a callback.
@@ -101,8 +102,8 @@ func (c *Callback) Host() string {
 	return u.Hostname()
 }
 
-// Over reports whether nothing more is sent: it was delivered, or given up.
-func (c *Callback) Over() bool { return c.ID != "" && c.NextAt.IsZero() }
+// Over reports whether nothing more is sent: it was delivered, or given up, or the call has told all.
+func (c *Callback) Over() bool { return c.Told || c.ID != "" && c.NextAt.IsZero() }
 
 // LogValue shows a cost in a log line, also one that is not known.
 func (c *Cost) LogValue() slog.Value {
