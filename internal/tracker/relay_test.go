@@ -17,6 +17,7 @@ import (
 // relay makes clips, and keeps when each of its tasks was read. It has no list, unless tasks are to be listed.
 type relay struct {
 	listing bool
+	percent int                     // how far the list says that all of them are
 	create  func(task string) error // what becomes of an answer; nil: it arrives
 	slow    time.Duration           // how long a read takes
 
@@ -65,7 +66,7 @@ func (r *relay) List(context.Context, time.Time, time.Time, int) (provider.Page,
 	}
 	page := provider.Page{Last: true, ServedAt: time.Now()}
 	for id, s := range r.tasks { // which lags: it does not show an end yet
-		page.Tasks = append(page.Tasks, provider.Listed{ID: id, Status: video.Running, Model: "wan2.7-r2v", SubmittedAt: s.SubmittedAt})
+		page.Tasks = append(page.Tasks, provider.Listed{ID: id, Status: video.Running, Model: "wan2.7-r2v", SubmittedAt: s.SubmittedAt, Progress: r.percent})
 	}
 	return page, nil
 }
