@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -218,5 +219,34 @@ func TestAProgressThatStandsStillIsNotWritten(t *testing.T) {
 		r.mu.Unlock()
 		time.Sleep(30 * time.Second)
 		require.NotEqual(t, before, written())
+	})
+}
+
+func TestAServiceThatWantsToBeLeftAloneIs(t *testing.T) {
+	const longer = 25 * time.Second // than the poll interval
+	r := newRelay()
+	twoOverRelay(t, r, r, func(t *testing.T, both []*tracker.Tracker) {
+		for i := range 3 {
+			ordered(t, both[0], fmt.Sprintf("Image 1 waves %d", i))
+		}
+		for _, tr := range both {
+			run(t, tr)
+		}
+		time.Sleep(time.Minute)
+		r.mu.Lock()
+		r.refuse = &video.Error{Failure: video.Failure{Code: "rate_limit_exceeded", Retryable: true}, RetryAfter: longer}
+		clear(r.reads)
+		r.mu.Unlock()
+		began := time.Now()
+		time.Sleep(2 * time.Minute)
+		var all []time.Duration
+		for id := range r.tasks {
+			all = append(all, r.readOf(id, began)...)
+		}
+		slices.Sort(all)
+		require.GreaterOrEqual(t, len(all), 4)
+		for i, at := range all[1:] {
+			require.GreaterOrEqual(t, at-all[i], longer, "of any task")
+		}
 	})
 }

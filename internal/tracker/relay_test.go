@@ -20,6 +20,7 @@ type relay struct {
 	percent int                     // how far the list says that all of them are
 	create  func(task string) error // what becomes of an answer; nil: it arrives
 	slow    time.Duration           // how long a read takes
+	refuse  error                   // what reads fail with; nil: they do not
 
 	mu    sync.Mutex
 	tasks map[string]video.Snapshot
@@ -46,7 +47,11 @@ func (r *relay) Look(ctx context.Context, id string) (video.Snapshot, error) {
 	r.mu.Lock()
 	r.reads[id] = append(r.reads[id], time.Now())
 	s, ok := r.tasks[id]
+	refuse := r.refuse
 	r.mu.Unlock()
+	if refuse != nil {
+		return video.Snapshot{}, refuse
+	}
 	select {
 	case <-time.After(r.slow):
 	case <-ctx.Done():

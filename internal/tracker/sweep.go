@@ -107,7 +107,7 @@ func (r *round) readEach(ctx context.Context, tasks []video.Task) error {
 		failed++
 		failure = err
 		r.troubled(ctx, task.ID, err)
-		if failed == mostFailures {
+		if failed == mostFailures || leftAlone(err) > 0 {
 			break
 		}
 	}
