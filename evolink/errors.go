@@ -156,6 +156,9 @@ func (e *Error) Throttled() bool {
 		(e.Code == "rate_limit_exceeded" || e.Code == "429" && e.Type == "rate_limit_error")
 }
 
+// RetryAfter is how long the service asked to be left alone, 30 s at most; 0 where it did not.
+func (e *Error) RetryAfter() time.Duration { return e.retryAfter }
+
 // Transient reports whether asking the same again later may go well: the connection failed, the service throttled, or it
 // answered 500, 502, 503 or 504. It says nothing about whether a create may be repeated; that is for [Error.Fate] to say.
 func (e *Error) Transient() bool {

@@ -73,6 +73,7 @@ func TestRetryAfterBeyondTheDeadlineIsNotWaitedFor(t *testing.T) {
 		began := time.Now()
 		_, err := create(ctx, c)
 		require.Equal(t, evolink.FateRefused, failure(t, err).Fate())
+		require.Equal(t, 25*time.Second, failure(t, err).RetryAfter(), "who called may do so")
 		require.Zero(t, time.Since(began))
 		require.Len(t, u.requests(), 1)
 	})

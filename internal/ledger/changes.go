@@ -56,9 +56,13 @@ func (l *Ledger) bought(ctx context.Context, id, providerTaskID string, found bo
 		if err != nil {
 			return err // an id that cannot be recorded here stays where it is
 		}
-		task, _, err = l.apply(ctx, tx, id, `UPDATE r2v_task SET provider_task_id = $2, found = $3, submitted_at = $4, status = 'PENDING', failure = '',
+		var fresh bool
+		task, fresh, err = l.apply(ctx, tx, id, `UPDATE r2v_task SET provider_task_id = $2, found = $3, submitted_at = $4, status = 'PENDING', failure = '',
 			trouble = '', due_at = NULL, hold = $5, callback = '', callback_due_at = NULL, version = version + 1 WHERE id = $1 AND provider_task_id IS NULL RETURNING `+columns,
 			providerTaskID, flag(found), micros(time.Now()), amountText(hold))
+		if err == nil && !fresh && hold != nil {
+			task, err = l.holdLate(ctx, tx, task, hold)
+		}
 		if err != nil {
 			return err
 		}
@@ -70,6 +74,17 @@ func (l *Ledger) bought(ctx context.Context, id, providerTaskID string, found bo
 		return err
 	})
 	return task, l.explain(err)
+}
+
+// holdLate writes down what the provider holds where the id was known before the answer was. What is billed, or came to nothing, is held for
+// no more.
+func (l *Ledger) holdLate(ctx context.Context, tx *sql.Tx, task video.Task, hold *decimal.Decimal) (video.Task, error) {
+	answered := task
+	answered.Hold = hold
+	now, _, err := l.apply(ctx, tx, task.ID, `UPDATE r2v_task SET hold = $2, version = version + 1,
+		reserved = CASE WHEN reserved < $3 AND billed = '' AND status NOT IN ('FAILED', 'CANCELED') THEN $3 ELSE reserved END
+		WHERE id = $1 AND hold = '' RETURNING `+columns, amountText(hold), held(&answered))
+	return now, err
 }
 
 // yield makes the provider's id free for a purchase: a task that was adopted by it becomes another name of the purchase, and a

@@ -2,9 +2,11 @@ package ledger_test
 
 import (
 	"errors"
+	"strconv"
 	"testing"
 	"time"
 
+	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
 
 	"r2v-mcp/internal/ledger"
@@ -139,6 +141,43 @@ func purchases() map[string]func(t *testing.T, l *ledger.Ledger) {
 // findings is what becomes of an id that was only found.
 func findings() map[string]func(t *testing.T, l *ledger.Ledger) {
 	return map[string]func(t *testing.T, l *ledger.Ledger){
+		"what the provider holds is kept although its id was known before its answer": func(t *testing.T, l *ledger.Ledger) {
+			hold := amount("0.7") // 0.4 was estimated
+			for name, known := range map[string]struct {
+				end  video.Snapshot
+				held string
+			}{
+				"still open":            {video.Snapshot{Status: video.Running}, "0.7"},
+				"made, without a bill":  {video.Snapshot{Status: video.Succeeded, VideoURL: "u"}, "0.7"},
+				"made, with a bill":     {video.Snapshot{Status: video.Succeeded, VideoURL: "u", Bill: &[]decimal.Decimal{amount("0.3")}[0]}, "0.3"},
+				"came to nothing":       {video.Snapshot{Status: video.Failed}, "0"},
+				"not looked at by then": {video.Snapshot{}, "0.7"},
+			} {
+				for _, found := range []bool{false, true} {
+					l := perDay(t, l, "100", time.UTC)
+					before := amount(left(t, l, "USD"))
+					task, _, err := l.Claim(t.Context(), order(name+strconv.FormatBool(found), ""))
+					require.NoError(t, err)
+					id := "of " + task.ID
+					_, err = l.Bought(t.Context(), task.ID, id, found)
+					require.NoError(t, err)
+					if known.end.Status != "" {
+						_, err = seen(l.Looked(t.Context(), task.ID, known.end, time.Time{}))
+						require.NoError(t, err)
+					}
+					task, err = l.Answered(t.Context(), task.ID, id, &hold)
+					require.NoError(t, err)
+					require.False(t, task.Found)
+					require.NotNil(t, task.Hold, name)
+					require.Equal(t, "0.7", task.Hold.String(), name)
+					require.Equal(t, known.held, before.Sub(amount(left(t, l, "USD"))).String(), name)
+					more := amount("0.9")
+					task, err = l.Answered(t.Context(), task.ID, id, &more)
+					require.NoError(t, err)
+					require.Equal(t, "0.7", task.Hold.String(), "the first answer is the one")
+				}
+			}
+		},
 		"a found id that is another one's is given back, an answered one never": func(t *testing.T, l *ledger.Ledger) {
 			answered := bought(t, l, order("answered", ""), "answered")
 			same, err := l.Disowned(t.Context(), answered.ID, "answered")

@@ -3,7 +3,6 @@ package ledger
 import (
 	"context"
 	"strings"
-	"time"
 
 	"r2v-mcp/internal/video"
 )
@@ -11,8 +10,6 @@ import (
 const (
 	byHint = "SELECT " + columns + " FROM r2v_task WHERE hint = $1 AND hint <> '' AND upstream = $2" // the index has no empty ones
 	taken  = "SELECT COUNT(*) FROM r2v_task WHERE provider_task_id = $1 AND id <> $2 AND fingerprint <> '' AND found = 0"
-
-	takeLook = "UPDATE r2v_task SET looked_at = $3 WHERE upstream = $1 AND id = $2 AND status IN ('PENDING', 'RUNNING', 'UNKNOWN') AND (looked_at <= $4 OR looked_at > $5)"
 )
 
 // hintLength is how many characters a hint has: see newHint.
@@ -38,23 +35,6 @@ func (l *Ledger) ByHint(ctx context.Context, hint string) (video.Task, error) {
 
 // notOfHint reports what is no letter of lower-case Base32.
 func notOfHint(r rune) bool { return (r < 'a' || r > 'z') && (r < '2' || r > '7') }
-
-// TakeLook gives the next look at a task without a known end to exactly one process, if the last one was at least so long ago. Nothing
-// is new by it, so nobody who waits for the task is told.
-func (l *Ledger) TakeLook(ctx context.Context, id string, apart time.Duration) (bool, error) {
-	db, err := l.existing(ctx)
-	if err != nil {
-		return false, err
-	}
-	now := time.Now()
-	// A time is kept in whole microseconds, and one that was cut would let the next look come too early.
-	result, err := db.ExecContext(ctx, takeLook, l.Upstream, id, micros(now)+1, micros(now.Add(-apart)), micros(now.Add(farAhead)))
-	if err != nil {
-		return false, l.explain(err)
-	}
-	n, err := result.RowsAffected()
-	return n == 1, err
-}
 
 // Takeable reports whether a purchase may still turn out to have made the provider's task: not when another purchase has it by the
 // answer to it.

@@ -73,27 +73,6 @@ func hints() map[string]func(t *testing.T, l *ledger.Ledger) {
 			_, err = l.ByHint(t.Context(), again.Hint)
 			require.NoError(t, err)
 		},
-		"of all who want to look one does, and the next one not before its time": func(t *testing.T, l *ledger.Ledger) {
-			const apart = 8 * time.Second
-			task := bought(t, l, order("a", "k"), "theirs")
-			take := func(l *ledger.Ledger) (bool, error) { return l.TakeLook(t.Context(), task.ID, apart) }
-			one(t, l, take)
-			for _, wait := range []time.Duration{0, apart - time.Microsecond} {
-				pass(wait)
-				ok, err := take(l)
-				require.NoError(t, err)
-				require.False(t, ok)
-			}
-			pass(2 * time.Microsecond)
-			one(t, l, take)
-			pass(time.Minute)
-			_, err := seen(l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Failed}, time.Time{}))
-			require.NoError(t, err)
-			pass(time.Minute)
-			ok, err := take(l)
-			require.NoError(t, err)
-			require.False(t, ok, "it has ended")
-		},
 		"an id is taken by who was answered with it": func(t *testing.T, l *ledger.Ledger) {
 			task, _, err := l.Claim(t.Context(), order("a", "k"))
 			require.NoError(t, err)

@@ -23,7 +23,6 @@ func TestWhatIsAskedAllTheTimeUsesAnIndex(t *testing.T) {
 		"budget":   reserved,
 		"by hint":  byHint,
 		"taken":    taken,
-		"a look":   takeLook,
 
 		"count of open": countOpen,
 		"budget of one": reservedBy,

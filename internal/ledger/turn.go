@@ -7,8 +7,15 @@ import (
 	"time"
 )
 
+const (
+	// straight is how far the clocks of processes may be apart before one takes another's time for one of before the clock was set back.
+	straight = time.Minute
+	// longestDuty is longer than any duty is put off.
+	longestDuty = 15 * time.Minute
+)
+
 // Turn takes the next place in a line that all processes of the ledger share, such as the calls of one kind to one service,
-// and returns how long to wait for it. Places are every apart. A place further away than longest, which is below an hour, is not
+// and returns how long to wait for it. Places are every apart. A place further away than longest is not
 // taken: then taken is false and the line is as it was, so that who gives up keeps nobody waiting.
 func (l *Ledger) Turn(ctx context.Context, line string, every, longest time.Duration) (wait time.Duration, taken bool, err error) {
 	db, err := l.database(ctx)
@@ -20,7 +27,7 @@ func (l *Ledger) Turn(ctx context.Context, line string, every, longest time.Dura
 	err = db.QueryRowContext(ctx, `INSERT INTO r2v_turn (name, at) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE
 		SET at = (CASE WHEN r2v_turn.at < $3 OR r2v_turn.at > $5 THEN $3 ELSE r2v_turn.at END) + $4
 		WHERE r2v_turn.at <= $6 OR r2v_turn.at > $5 RETURNING at`,
-		line+" "+l.Upstream, micros(now.Add(every)), micros(now), every.Microseconds(), micros(now.Add(farAhead)), micros(now.Add(longest))).Scan(&after)
+		line+" "+l.Upstream, micros(now.Add(every)), micros(now), every.Microseconds(), micros(now.Add(longest+every+straight)), micros(now.Add(longest))).Scan(&after)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, false, nil
 	}
@@ -38,7 +45,7 @@ func (l *Ledger) Seize(ctx context.Context, duty string, until time.Time) (bool,
 	}
 	now := time.Now()
 	result, err := db.ExecContext(ctx, `INSERT INTO r2v_turn (name, at) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET at = $2
-		WHERE r2v_turn.at <= $3 OR r2v_turn.at > $4`, duty+" "+l.Upstream, micros(until), micros(now), micros(now.Add(farAhead)))
+		WHERE r2v_turn.at <= $3 OR r2v_turn.at > $4`, duty+" "+l.Upstream, micros(until), micros(now), micros(now.Add(longestDuty)))
 	if err != nil {
 		return false, l.explain(err)
 	}
@@ -79,7 +86,7 @@ func (l *Ledger) DueAt(ctx context.Context, duty string) (time.Time, error) {
 		return time.Time{}, err
 	}
 	err = db.QueryRowContext(ctx, "SELECT COALESCE(max(at), 0) FROM r2v_turn WHERE name = $1", duty+" "+l.Upstream).Scan(&at)
-	if at > micros(time.Now().Add(farAhead)) {
+	if at > micros(time.Now().Add(longestDuty)) {
 		at = 0
 	}
 	return fromMicros(at), l.explain(err)

@@ -83,12 +83,14 @@ func duties() map[string]func(t *testing.T, l *ledger.Ledger) {
 			require.Equal(t, 10*time.Second, after)
 		},
 		"a line of before the clock was set back keeps nobody": func(t *testing.T, l *ledger.Ledger) {
-			_, _, err := l.Turn(t.Context(), "query", 5*time.Hour, 0)
-			require.NoError(t, err)
-			after, taken, err := l.Turn(t.Context(), "query", time.Second, 0)
-			require.NoError(t, err)
-			require.True(t, taken)
-			require.Zero(t, after)
+			for _, back := range []time.Duration{5 * time.Hour, 50 * time.Minute, 2 * time.Minute} {
+				_, _, err := l.Turn(t.Context(), back.String(), back, 0)
+				require.NoError(t, err)
+				after, taken, err := l.Turn(t.Context(), back.String(), time.Second, 30*time.Second)
+				require.NoError(t, err)
+				require.True(t, taken, back)
+				require.Zero(t, after, back)
+			}
 		},
 		"a duty has one holder, and another when its time is over": func(t *testing.T, l *ledger.Ledger) {
 			seize := func(l *ledger.Ledger) (bool, error) {
@@ -121,14 +123,15 @@ func duties() map[string]func(t *testing.T, l *ledger.Ledger) {
 			require.True(t, at.IsZero())
 		},
 		"a duty of before the clock was set back is due": func(t *testing.T, l *ledger.Ledger) {
-			_, err := l.Seize(t.Context(), "sweep", time.Now().Add(5*time.Hour))
-			require.NoError(t, err)
-			at, err := l.DueAt(t.Context(), "sweep")
-			require.NoError(t, err)
-			require.False(t, at.After(time.Now()))
-			one(t, l, func(l *ledger.Ledger) (bool, error) {
-				return l.Seize(t.Context(), "sweep", time.Now().Add(time.Minute))
-			})
+			for _, back := range []time.Duration{5 * time.Hour, 50 * time.Minute} {
+				require.NoError(t, last(l.Seize(t.Context(), back.String(), time.Now().Add(back))))
+				at, err := l.DueAt(t.Context(), back.String())
+				require.NoError(t, err)
+				require.False(t, at.After(time.Now()), back)
+				one(t, l, func(l *ledger.Ledger) (bool, error) {
+					return l.Seize(t.Context(), back.String(), time.Now().Add(time.Minute))
+				})
+			}
 		},
 	}
 }

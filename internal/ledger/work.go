@@ -12,20 +12,20 @@ import (
 
 const (
 	// All three states are named, or SQLite does not see that its index of them serves.
-	openTasks = "SELECT id, provider_task_id, found, model, status, created_at, submitted_at, looked_at, trouble FROM r2v_task " +
+	openTasks = "SELECT id, provider_task_id, found, model, status, created_at, submitted_at, looked_at, progress, trouble FROM r2v_task " +
 		"WHERE upstream = $1 AND status IN ('PENDING', 'RUNNING', 'UNKNOWN') AND status <> 'UNKNOWN' AND provider_task_id IS NOT NULL ORDER BY created_at"
 	inDoubt = "SELECT " + columns + " FROM r2v_task WHERE upstream = $1 AND " + unbought + " AND created_at > $2 ORDER BY created_at"
 )
 
 // Open returns the tasks that this process is to follow, oldest first: bought where it buys, and not known to have ended. A
-// thousand of them are read every few seconds, so only what following takes is filled in: ids, model, status, times and trouble.
+// thousand of them are read every few seconds, so only what following takes is filled in: ids, model, status, times, progress and trouble.
 func (l *Ledger) Open(ctx context.Context) ([]video.Task, error) {
 	var tasks []video.Task
 	err := l.each(ctx, func(rows *sql.Rows) error {
 		var t video.Task
 		var trouble string
 		var found, created, submitted, looked int64
-		err := rows.Scan(&t.ID, &t.ProviderTaskID, &found, &t.Request.Model, &t.Status, &created, &submitted, &looked, &trouble)
+		err := rows.Scan(&t.ID, &t.ProviderTaskID, &found, &t.Request.Model, &t.Status, &created, &submitted, &looked, &t.Progress, &trouble)
 		t.Found = found != 0
 		t.CreatedAt, t.SubmittedAt, t.LookedAt = fromMicros(created), fromMicros(submitted), fromMicros(looked)
 		tasks = append(tasks, t)

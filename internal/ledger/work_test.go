@@ -52,6 +52,15 @@ func one(t *testing.T, l *ledger.Ledger, take func(l *ledger.Ledger) (bool, erro
 // work is what processes find to be done.
 func work() map[string]func(t *testing.T, l *ledger.Ledger) {
 	return map[string]func(t *testing.T, l *ledger.Ledger){
+		"what is to be followed tells how far it was": func(t *testing.T, l *ledger.Ledger) {
+			task := bought(t, l, order("a", "k"), "theirs")
+			_, err := seen(l.Looked(t.Context(), task.ID, video.Snapshot{Status: video.Running, Progress: 40}, time.Time{}))
+			require.NoError(t, err)
+			open, err := l.Open(t.Context())
+			require.NoError(t, err)
+			require.Len(t, open, 1)
+			require.Equal(t, 40, open[0].Progress)
+		},
 		"before there is any ledger there is no work": func(t *testing.T, l *ledger.Ledger) {
 			open, err := l.Open(t.Context())
 			require.NoError(t, err)

@@ -170,6 +170,7 @@ func (e *EvoLink) fail(err error) *video.Error {
 		code: known.Code, message: known.Message, requestID: known.RequestID, status: known.StatusCode, transient: known.Transient(), cause: known.Unwrap(),
 		unknown: known.Fate() == evolink.FateUnknown, notSent: known.Fate() == evolink.FateNotSent,
 	}.inOurWords(relayAdvice(known.Code), fmt.Sprintf("%s could not be reached: check the network and EVOLINK_BASE_URL, then call again.", known.Host))
+	out.RetryAfter = known.RetryAfter()
 	if known.Unauthorized() && known.Fate() == evolink.FateRefused {
 		out.Advice = fmt.Sprintf("%s refused the key: set EVOLINK_API_KEY to a key of EvoLink that is valid.", known.Host)
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// mostHints is how many of the provider's callbacks one process looks into at a time.
+	// mostHints is how many of the provider's callbacks one process looks into at a time, and how many more it puts off.
 	mostHints = 64
 	// hintTimeout bounds what one of them leads to, its place in a line included.
 	hintTimeout = time.Minute
@@ -45,27 +45,15 @@ type hints struct {
 // id that is told, if the provider knows it and no other purchase was answered with it.
 func (t *Tracker) Hint(hint, providerTaskID string) bool {
 	t.mu.Lock()
-	full := t.hints.busy == mostHints
+	full := t.hints.busy >= mostHints
 	if !full {
 		t.hints.busy++
 	}
 	t.mu.Unlock()
-	if full {
-		return false
-	}
-	leave := func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		t.hints.busy--
-	}
-	begun := t.inPassing(func(ctx context.Context) { defer leave(); t.hinted(ctx, hint, told(providerTaskID), 0) })
-	if !begun {
-		leave()
-	}
-	return begun
+	return !full && t.inPassing(func(ctx context.Context) { t.hinted(ctx, hint, told(providerTaskID), 0) })
 }
 
-// inPassing begins work that the end of the program stops, and reports whether there is time for it.
+// inPassing begins work that is counted as busy already and that the end of the program stops, and reports whether there is time for it.
 func (t *Tracker) inPassing(work func(context.Context)) bool {
 	t.mu.Lock()
 	if t.hints.ctx == nil {
@@ -73,7 +61,13 @@ func (t *Tracker) inPassing(work func(context.Context)) bool {
 	}
 	ctx := t.hints.ctx
 	t.mu.Unlock()
-	return t.begin(func() {
+	leave := func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.hints.busy--
+	}
+	begun := t.begin(func() {
+		defer leave()
 		ctx, cancel := context.WithTimeout(ctx, hintTimeout)
 		defer cancel()
 		defer func() {
@@ -83,6 +77,10 @@ func (t *Tracker) inPassing(work func(context.Context)) bool {
 		}()
 		work(ctx)
 	})
+	if !begun {
+		leave()
+	}
+	return begun
 }
 
 // hinted does what a callback is about, or puts it off for the tries-th time, and tells what came of it.
@@ -109,8 +107,15 @@ func (t *Tracker) followHint(ctx context.Context, hint, providerTaskID string, t
 	if !open && !settles {
 		return hintIgnored, nil
 	}
-	// A time that is further away was written before the clock was set back.
-	if wait := time.Until(task.LookedAt.Add(t.apart())); wait > 0 && wait <= t.apart() {
+	reads := []string{task.ProviderTaskID}
+	if settles {
+		reads = []string{providerTaskID, task.ID} // the latter for all ids that may be told
+	}
+	wait, err := t.readIn(ctx, reads)
+	if err != nil {
+		return hintIgnored, err
+	}
+	if wait > 0 {
 		if tries == hintTries {
 			return hintLooked, nil // by somebody else, and after the callback had come
 		}
@@ -125,11 +130,24 @@ func (t *Tracker) followHint(ctx context.Context, hint, providerTaskID string, t
 // apart is how long a callback leaves a task alone after a look at it.
 func (t *Tracker) apart() time.Duration { return cmp.Or(t.ReadInterval, t.beat()) }
 
-// putOff does something about a task later, once. What comes of it is told then; of what comes meanwhile, nothing does.
+// readIn is how long it takes until all of the reads may be made.
+func (t *Tracker) readIn(ctx context.Context, reads []string) (longest time.Duration, err error) {
+	for _, read := range reads {
+		wait, err := t.Ledger.ReadIn(ctx, read, t.apart())
+		if err != nil {
+			return 0, err
+		}
+		longest = max(longest, wait)
+	}
+	return longest, nil
+}
+
+// putOff does something about a task later, once. What comes of it is told then; of what comes meanwhile, nothing does, nor where too many
+// are put off already: polling finds the end of those.
 func (t *Tracker) putOff(id string, wait time.Duration, then func(context.Context)) (outcome string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.hints.waiting[id] {
+	if t.hints.waiting[id] || len(t.hints.waiting) == mostHints {
 		return hintIgnored
 	}
 	if t.hints.waiting == nil {
@@ -139,20 +157,26 @@ func (t *Tracker) putOff(id string, wait time.Duration, then func(context.Contex
 	time.AfterFunc(wait, func() {
 		t.mu.Lock()
 		delete(t.hints.waiting, id)
+		t.hints.busy++ // whether there is room or not: those that wait are bounded themselves
 		t.mu.Unlock()
 		t.inPassing(then)
 	})
 	return ""
 }
 
-// lookNow looks at an open task, and confirms the id that was found for it where the callback tells the same.
+// lookNow looks at an open task. The id that was found for it is confirmed where the callback tells the same, and the provider knows it.
 func (t *Tracker) lookNow(ctx context.Context, task video.Task, providerTaskID string) (outcome string, err error) {
-	if task.Found && providerTaskID == task.ProviderTaskID {
-		if task, err = t.Ledger.Bought(ctx, task.ID, providerTaskID, false); err != nil {
-			return hintIgnored, err
-		}
+	s, err := t.ask(ctx, task.ProviderTaskID, t.apart())
+	if errors.Is(err, errEarly) {
+		return hintIgnored, nil
 	}
-	if looked, err := t.look(ctx, task, t.apart()); err != nil || !looked {
+	if err == nil && task.Found && providerTaskID == task.ProviderTaskID && s.Status != video.Unknown {
+		task, err = t.Ledger.Bought(ctx, task.ID, providerTaskID, false)
+	}
+	if err == nil {
+		_, err = t.heard(ctx, task, s)
+	}
+	if err != nil {
 		return hintIgnored, err
 	}
 	t.ring() // its clip may be there
@@ -168,10 +192,14 @@ func (t *Tracker) settle(ctx context.Context, task video.Task, providerTaskID st
 	if err := t.turn(ctx, "stranger"); err != nil {
 		return hintIgnored, err
 	}
-	if mine, err := t.Ledger.TakeLook(ctx, task.ID, t.apart()); err != nil || !mine {
+	if mine, err := t.Ledger.TakeRead(ctx, task.ID, t.apart()); err != nil || !mine {
 		return hintIgnored, err
 	}
-	s, err := t.Provider.Look(ctx, providerTaskID)
+	s, err := t.see(ctx, providerTaskID, t.apart())
+	if errors.Is(err, errEarly) {
+		err = nil
+		s.Status = video.Unknown
+	}
 	old := !s.SubmittedAt.IsZero() && s.SubmittedAt.Before(task.CreatedAt.Add(-straightClock))
 	if err != nil || s.Status == video.Unknown || old {
 		return hintIgnored, err

@@ -329,24 +329,22 @@ func TestHintsEndWithTheProgram(t *testing.T) {
 	})
 }
 
-func TestHintsUnderWayAreBounded(t *testing.T) {
-	inBubble(t, func(t *testing.T, tr *tracker.Tracker, r *relay, o *outcomes) {
-		r.slow = 20 * time.Second
-		var taken int
-		for i := range 80 {
-			task, _, err := tr.Ledger.Claim(t.Context(), order(t, fmt.Sprintf("Image 1 waves %d", i)))
-			require.NoError(t, err)
-			_, err = tr.Ledger.Bought(t.Context(), task.ID, fmt.Sprintf("theirs-%d", i), false)
-			require.NoError(t, err)
-			if tr.Hint(task.Hint, "") {
-				taken++
-			}
-		}
-		require.Equal(t, 64, taken)
+func TestWhatWasFoundIsNotConfirmedWhereTheRelayDoesNotKnowIt(t *testing.T) {
+	inBubble(t, func(t *testing.T, tr *tracker.Tracker, r *relay, _ *outcomes) {
+		r.create = lost
+		task := ordered(t, tr, "Image 1 waves")
+		_, err := tr.Ledger.Bought(t.Context(), task.ID, "task-unified-7", true)
+		require.NoError(t, err)
+		require.True(t, tr.Hint(task.Hint, "task-unified-7"))
+		synctest.Wait()
+		require.Equal(t, 1, r.spaced(t))
+		require.True(t, known(t, tr, task.ID).Found)
+		r.end("task-unified-7", video.Failed)
 		time.Sleep(time.Minute)
-		require.Len(t, o.take(), 64)
-		require.Equal(t, 64, r.spaced(t))
-		task := ordered(t, tr, "Image 1 runs")
-		require.True(t, tr.Hint(task.Hint, ""), "there is room again")
+		require.True(t, tr.Hint(task.Hint, "task-unified-7"))
+		synctest.Wait()
+		now := known(t, tr, task.ID)
+		require.False(t, now.Found)
+		require.Equal(t, video.Failed, now.Status, "it is what the callback was about")
 	})
 }

@@ -2,29 +2,65 @@ package tracker
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"r2v-mcp/internal/ledger"
 	"r2v-mcp/internal/video"
 )
 
-// look asks the provider how a task stands, and records it. It reports false, and asks nothing, when any process has looked less than
-// apart ago; 0 asks in any case.
-func (t *Tracker) look(ctx context.Context, task video.Task, apart time.Duration) (looked bool, err error) {
-	if err := t.turn(ctx, "query"); err != nil {
-		return false, err
+// look asks the provider how a task stands, and records it. It asks nothing when any process has read the task a moment ago: that one
+// records it.
+func (t *Tracker) look(ctx context.Context, task video.Task) error {
+	s, err := t.ask(ctx, task.ProviderTaskID, t.ReadInterval)
+	if errors.Is(err, errEarly) {
+		return nil
 	}
-	if apart > 0 { // after the turn, which may have taken long
-		if mine, err := t.Ledger.TakeLook(ctx, task.ID, apart); err != nil || !mine {
-			return false, err
+	if err == nil {
+		_, err = t.heard(ctx, task, s)
+	}
+	return err
+}
+
+// errEarly says that a task was read a moment ago, by this process or another.
+var errEarly = errors.New("the task was read a moment ago")
+
+// see reads a task at the provider. All reads of it by all processes come through here, and are at least so long apart: one that is early
+// is not made, and has the error errEarly. 0 reads in any case.
+func (t *Tracker) see(ctx context.Context, providerTaskID string, apart time.Duration) (video.Snapshot, error) {
+	if apart == 0 {
+		return t.Provider.Look(ctx, providerTaskID)
+	}
+	mine, err := t.Ledger.TakeRead(ctx, providerTaskID, apart)
+	if err == nil && !mine {
+		err = errEarly
+	}
+	if err != nil {
+		return video.Snapshot{}, err
+	}
+	s, err := t.Provider.Look(ctx, providerTaskID)
+	// One that cannot be written counts from its beginning.
+	_ = t.Ledger.HasRead(context.WithoutCancel(ctx), providerTaskID, apart)
+	return s, err
+}
+
+// seeSoon is see as soon as the task may be read. It leaves room for who follows the task, whom many that ask for it would keep out.
+func (t *Tracker) seeSoon(ctx context.Context, providerTaskID string) (s video.Snapshot, err error) {
+	for range readTries {
+		if s, err = t.see(ctx, providerTaskID, t.ReadInterval); !errors.Is(err, errEarly) {
+			return s, err
+		}
+		wait, err := t.Ledger.ReadIn(ctx, providerTaskID, t.ReadInterval)
+		if err != nil {
+			return s, err
+		}
+		if !sleep(ctx, wait+courtesy) {
+			break
 		}
 	}
-	s, err := t.Provider.Look(ctx, task.ProviderTaskID)
-	if err != nil {
-		return false, err
-	}
-	_, err = t.heard(ctx, task, s)
-	return err == nil, err
+	return s, &video.Error{Charged: video.NotCharged, Failure: video.Failure{
+		Code: "Busy", Message: "the task was read a moment ago, and the service wants it left alone for a while", Advice: "Call again in a minute.", Retryable: true,
+	}}
 }
 
 // heard records what the provider has said of a task. A task that it does not know has been forgotten, which takes 24 hours; before
@@ -45,7 +81,7 @@ func (t *Tracker) heard(ctx context.Context, task video.Task, s video.Snapshot) 
 			return task, err
 		}
 	}
-	if t.ReadInterval == 0 && s.Status == task.Status && s.Status.Open() && !moved(s.Progress, &task) && task.Trouble == nil && time.Since(task.LookedAt) < t.PollInterval {
+	if t.ReadInterval == 0 && s.Status == task.Status && s.Status.Open() && !moved(s.Progress, &task) && task.Trouble == nil && time.Since(task.LookedAt).Abs() < t.PollInterval {
 		return task, nil // nothing to write
 	}
 	now, err := t.saw(ctx, task.ID, s, t.saveAt(s))
@@ -113,12 +149,12 @@ func (t *Tracker) confirm(ctx context.Context, task video.Task, s video.Snapshot
 	return task, nil
 }
 
-// ask reads a task that the ledger knows, or looks for, at the provider, when it is its turn.
-func (t *Tracker) ask(ctx context.Context, providerTaskID string) (video.Snapshot, error) {
+// ask is see of a task that the ledger knows, or looks for, when it is its turn.
+func (t *Tracker) ask(ctx context.Context, providerTaskID string, apart time.Duration) (video.Snapshot, error) {
 	if err := t.turn(ctx, "query"); err != nil {
 		return video.Snapshot{}, err
 	}
-	return t.Provider.Look(ctx, providerTaskID)
+	return t.see(ctx, providerTaskID, apart)
 }
 
 // saveAt is when a clip is to be saved: at once, never when there is none. Whether this process saves does not matter: others do.

@@ -23,6 +23,8 @@ const (
 
 	// longestTurn is how long one of them may have to wait; a stranger's, so that time is left for the answer.
 	longestTurn, longestSearch = 30 * time.Second, findTimeout / 2
+	// readTries is how often it is tried to read a task that others read too, and courtesy how long after each may.
+	readTries, courtesy = 3, time.Second
 	// quickClip and slowClip are how long clips take, until the ledger knows better.
 	// Source: "1 to 5 minutes", Wan - reference-to-video guide.
 	quickClip, slowClip = time.Minute, 5 * time.Minute

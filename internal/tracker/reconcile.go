@@ -126,7 +126,7 @@ func (r *round) traitsOf(ctx context.Context, row provided, reads *int) traits {
 		return known
 	}
 	*reads++
-	s, err := r.ask(ctx, row.ID)
+	s, err := r.ask(ctx, row.ID, r.ReadInterval)
 	if err != nil || s.Status != video.Succeeded {
 		return traits{}
 	}
@@ -249,8 +249,7 @@ func (r *round) adopt(ctx context.Context, task video.Task, providerTaskID strin
 		return err
 	}
 	r.open = append(r.open, now)
-	_, err = r.look(ctx, now, r.ReadInterval)
-	return err
+	return r.look(ctx, now)
 }
 
 // keepUnclaimed follows and saves the clips that one of several purchases must have made, when nobody can tell which: it is paid
@@ -268,7 +267,10 @@ func (r *round) keepUnclaimed(ctx context.Context, strangers []stranger, found m
 		if !s.told() || s.adopted || !old || slices.Contains(taken, s.ID) || len(owners) == 0 {
 			continue
 		}
-		snapshot, err := r.ask(ctx, s.ID)
+		snapshot, err := r.ask(ctx, s.ID, r.ReadInterval)
+		if errors.Is(err, errEarly) {
+			continue // it is kept in the next round
+		}
 		if err != nil {
 			return err
 		}

@@ -17,8 +17,10 @@ import (
 // relay makes clips, and keeps when each of its tasks was read. It has no list, unless tasks are to be listed.
 type relay struct {
 	listing bool
+	percent int                     // how far the list says that all of them are
 	create  func(task string) error // what becomes of an answer; nil: it arrives
 	slow    time.Duration           // how long a read takes
+	refuse  error                   // what reads fail with; nil: they do not
 
 	mu    sync.Mutex
 	tasks map[string]video.Snapshot
@@ -45,7 +47,11 @@ func (r *relay) Look(ctx context.Context, id string) (video.Snapshot, error) {
 	r.mu.Lock()
 	r.reads[id] = append(r.reads[id], time.Now())
 	s, ok := r.tasks[id]
+	refuse := r.refuse
 	r.mu.Unlock()
+	if refuse != nil {
+		return video.Snapshot{}, refuse
+	}
 	select {
 	case <-time.After(r.slow):
 	case <-ctx.Done():
@@ -65,7 +71,7 @@ func (r *relay) List(context.Context, time.Time, time.Time, int) (provider.Page,
 	}
 	page := provider.Page{Last: true, ServedAt: time.Now()}
 	for id, s := range r.tasks { // which lags: it does not show an end yet
-		page.Tasks = append(page.Tasks, provider.Listed{ID: id, Status: video.Running, Model: "wan2.7-r2v", SubmittedAt: s.SubmittedAt})
+		page.Tasks = append(page.Tasks, provider.Listed{ID: id, Status: video.Running, Model: "wan2.7-r2v", SubmittedAt: s.SubmittedAt, Progress: r.percent})
 	}
 	return page, nil
 }

@@ -183,13 +183,21 @@ func (t *Tracker) sweep(ctx context.Context) (time.Time, error) {
 		debug.FreeOSMemory() // it is seconds until the next sweep, and the machine is not ours alone
 	}
 	if failure != nil {
-		at = time.Now().Add(t.PollInterval)
+		at = time.Now().Add(max(t.PollInterval, leftAlone(failure)))
 	} else {
 		t.mu.Lock()
 		t.refusal = nil
 		t.mu.Unlock()
 	}
 	return at, errors.Join(failure, t.Ledger.Settle(context.WithoutCancel(ctx), sweep, at))
+}
+
+// leftAlone is how long a service that failed wants to be left alone, 0 where it does not say.
+func leftAlone(err error) time.Duration {
+	if known, ok := errors.AsType[*video.Error](err); ok {
+		return known.RetryAfter
+	}
+	return 0
 }
 
 // asideUntil is how long this process leaves the sweep to others.

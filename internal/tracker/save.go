@@ -103,7 +103,10 @@ func (t *Tracker) save(ctx context.Context, task video.Task) error {
 
 // relink asks the provider for the link anew, and for what else is missing of a success without one.
 func (t *Tracker) relink(ctx context.Context, task video.Task) video.Task {
-	s, err := t.ask(ctx, task.ProviderTaskID)
+	if t.turn(ctx, "query") != nil {
+		return task
+	}
+	s, err := t.seeSoon(ctx, task.ProviderTaskID)
 	if err != nil || s.VideoURL == "" || s.VideoURL == task.VideoURL {
 		return task
 	}

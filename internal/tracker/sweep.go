@@ -92,7 +92,7 @@ func (r *round) readEach(ctx context.Context, tasks []video.Task) error {
 	var failure error
 	failed, seen := 0, 0 // failed in a row: what fails for one task may work for the next
 	for _, task := range tasks {
-		if time.Since(task.LookedAt) < r.ReadInterval { // somebody was in a hurry
+		if time.Since(task.LookedAt).Abs() < r.ReadInterval { // somebody was in a hurry; what is further ahead is of before the clock was set back
 			r.skipped[task.ID] = true
 			continue
 		}
@@ -100,7 +100,7 @@ func (r *round) readEach(ctx context.Context, tasks []video.Task) error {
 		if err != nil {
 			return err
 		}
-		if _, err = r.look(ctx, task, r.ReadInterval); err == nil {
+		if err = r.look(ctx, task); err == nil {
 			seen++
 			failed = 0
 			continue
@@ -108,7 +108,7 @@ func (r *round) readEach(ctx context.Context, tasks []video.Task) error {
 		failed++
 		failure = err
 		r.troubled(ctx, task.ID, err)
-		if failed == mostFailures {
+		if failed == mostFailures || leftAlone(err) > 0 {
 			break
 		}
 	}
@@ -207,7 +207,7 @@ func (r *round) note(ctx context.Context) (unread []video.Task, err error) {
 			if _, err := r.saw(ctx, task.ID, video.Snapshot{Status: row.Status, ScheduledAt: row.StartedAt, Progress: row.Progress}, time.Time{}); err != nil {
 				return nil, err
 			}
-		case listed, len(r.open) <= fewOpen && task.Trouble == nil, time.Since(task.LookedAt) >= r.PollInterval:
+		case listed, len(r.open) <= fewOpen && task.Trouble == nil, time.Since(task.LookedAt).Abs() >= r.PollInterval:
 			unread = append(unread, task)
 		}
 	}
@@ -226,7 +226,8 @@ func (r *round) nextSweep(ctx context.Context) time.Time {
 	for _, task := range r.open {
 		pace := paces[task.Request.Model]
 		if r.skipped[task.ID] { // it goes by its own last look
-			at, soonest := r.next(&task, pace, task.LookedAt), task.LookedAt.Add(r.ReadInterval)
+			last := earlier(task.LookedAt, now)
+			at, soonest := r.next(&task, pace, last), last.Add(r.ReadInterval)
 			if at.Before(soonest) {
 				at = soonest
 			}

@@ -124,7 +124,7 @@ func (t *Tracker) find(ctx context.Context, owner, id string) (*video.Task, erro
 	if err := t.turn(ctx, "stranger"); err != nil {
 		return nil, err
 	}
-	snapshot, err := t.Provider.Look(ctx, id)
+	snapshot, err := t.seeSoon(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -215,7 +215,7 @@ func (t *Tracker) Cancel(ctx context.Context, owner, id string) (video.Task, err
 
 // lookAfter asks how a task stands after its cancellation, whose turn is that of this question as well.
 func (t *Tracker) lookAfter(ctx context.Context, task video.Task) (video.Task, error) {
-	s, err := t.Provider.Look(ctx, task.ProviderTaskID)
+	s, err := t.seeSoon(ctx, task.ProviderTaskID)
 	if err != nil {
 		return task, err
 	}

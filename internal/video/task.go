@@ -203,6 +203,8 @@ func (t *Task) VideoURLExpiresAt() time.Time {
 type Error struct {
 	Failure
 	Charged Charged // ChargedUnknown when a create was sent and nobody knows what became of it
+
+	RetryAfter time.Duration // how long the provider wants to be left alone, 0 where it does not say
 }
 
 // Error says what happened, in the provider's words where it gave any.
