@@ -254,6 +254,32 @@ func TestEveryProviderIsAskedWhatBecameOfAPurchase(t *testing.T) {
 	}
 }
 
+// Two purchases are lost at once. DashScope tells the prompts, so that each gets its own clip; the relay does not, so that both clips are
+// kept beside the purchases, and nothing is bought again.
+func TestNoProvidersLostClipsAreLost(t *testing.T) {
+	t.Parallel()
+	eachProvider(t, bubbleOptions{}, func(t *testing.T, w *bubble) {
+		var lost []any
+		for _, prompt := range []string{"character1 waves", "character1 sings"} {
+			lost = append(lost, w.answer("generate_r2v", w.clip(arguments{"prompt": prompt + " [[fault:drop-after]]"}))["task_id"])
+		}
+		time.Sleep(30 * time.Minute)
+		saved := map[any]bool{}
+		for _, row := range w.answer("list_tasks", nil)["tasks"].([]any) {
+			if path := row.(map[string]any)["saved_to"]; path != nil {
+				require.FileExists(t, path.(string))
+				saved[path] = true
+			}
+		}
+		require.Len(t, saved, 2)
+		for _, id := range lost {
+			want := map[string]string{"dashscope": "SUCCEEDED", "evolink": "UNKNOWN"}[w.name]
+			require.Equal(t, want, w.answer("get_task", arguments{"task_id": id, "wait_seconds": 0})["status"])
+		}
+		require.Equal(t, 2, w.count("create"))
+	})
+}
+
 // DashScope stops a task that has not begun; the relay stops none, and the task goes on unharmed.
 func TestEveryProviderSaysWhetherATaskCanBeCancelled(t *testing.T) {
 	t.Parallel()

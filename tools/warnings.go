@@ -52,7 +52,7 @@ func searched(t *video.Task) string {
 		return ""
 	}
 	return "the answer to the purchase was lost. It is being looked for in the service's list: as a rule it is found within seconds; " +
-		"if it is not there for half an hour, it was not bought (FAILED, NeverArrived)"
+		"if it is provably not there for half an hour, it was not bought (FAILED, NeverArrived); it may stay open for 24 hours where several were lost at once or the list proves nothing"
 }
 
 // found tells that a task is ours for all that is known, which only the prompt of its clip proves, where the service tells it.

@@ -253,6 +253,9 @@ func (l *Ledger) Adopt(ctx context.Context, owner, providerTaskID string, s vide
 	if s.SubmittedAt.IsZero() {
 		s.SubmittedAt = now
 	}
+	if !s.Status.Open() && s.EndedAt.IsZero() { // its link is as old as it can be
+		s.EndedAt = s.SubmittedAt
+	}
 	task, err := scan(db.QueryRowContext(ctx, `INSERT INTO r2v_task (id, owner, idempotency_key, fingerprint, upstream, account, provider_task_id, found, model,
 		request, status, estimate_low, estimate_high, per_second, currency, billed, reserved, created_at, submitted_at, scheduled_at, ended_at,
 		looked_at, video_url, usage, failure, trouble, saved_to, save_error, due_at, version)

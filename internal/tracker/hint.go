@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -103,7 +104,7 @@ func (t *Tracker) followHint(ctx context.Context, hint, providerTaskID string, t
 		return hintIgnored, err
 	}
 	open := task.ProviderTaskID != "" && task.Status.Open()
-	settles := providerTaskID != "" && providerTaskID != task.ProviderTaskID && (task.InDoubt() || open && task.Found)
+	settles := providerTaskID != "" && providerTaskID != task.ProviderTaskID && (task.InDoubt() || refusal(&task) != nil || open && task.Found)
 	if !open && !settles {
 		return hintIgnored, nil
 	}
@@ -183,8 +184,9 @@ func (t *Tracker) lookNow(ctx context.Context, task video.Task, providerTaskID s
 	return hintLooked, nil
 }
 
-// settle gives a purchase of unknown fate the id that a callback tells, if the provider knows it: nobody else knows the purchase's hint,
-// so that this is as good as the answer that was lost. The hold of that answer stays unknown.
+// settle gives a purchase of unknown fate, or one that was taken for refused, the id that a callback tells, if the provider knows a task of its
+// model and time by it: nobody else knows the purchase's hint, so that this is as good as the answer that was lost. Only where another
+// purchase may have made that task as well is it a finding. The hold of the answer stays unknown.
 func (t *Tracker) settle(ctx context.Context, task video.Task, providerTaskID string) (outcome string, err error) {
 	if free, err := t.Ledger.Takeable(ctx, task.ID, providerTaskID); err != nil || !free {
 		return hintIgnored, err
@@ -200,13 +202,17 @@ func (t *Tracker) settle(ctx context.Context, task video.Task, providerTaskID st
 		err = nil
 		s.Status = video.Unknown
 	}
-	old := !s.SubmittedAt.IsZero() && s.SubmittedAt.Before(task.CreatedAt.Add(-straightClock))
-	if err != nil || s.Status == video.Unknown || old {
+	if err != nil || s.Status == video.Unknown || !madeBy(&task, s) {
 		return hintIgnored, err
 	}
+	doubts, err := t.Ledger.InDoubt(ctx)
+	if err != nil {
+		return hintIgnored, err
+	}
+	shared := slices.ContainsFunc(doubts, func(other video.Task) bool { return other.ID != task.ID && unknown(other) && madeBy(&other, s) })
 	ctx = context.WithoutCancel(ctx)
 	err = record(ctx, func() (err error) {
-		task, err = t.Ledger.Bought(ctx, task.ID, providerTaskID, false)
+		task, err = t.Ledger.Bought(ctx, task.ID, providerTaskID, shared)
 		return err
 	})
 	if err != nil {
@@ -216,6 +222,13 @@ func (t *Tracker) settle(ctx context.Context, task video.Task, providerTaskID st
 	_, err = t.heard(ctx, task, s)
 	t.hurry(ctx, time.Now().Add(t.beat()))
 	return hintFound, err
+}
+
+// madeBy reports whether a purchase may have made a task, by its model and time as far as they are told.
+func madeBy(task *video.Task, s video.Snapshot) bool {
+	early, late := task.CreatedAt.Add(-straightClock), task.CreatedAt.Add(createTimeout+straightClock)
+	timely := s.SubmittedAt.IsZero() || s.SubmittedAt.After(early) && s.SubmittedAt.Before(late)
+	return timely && (s.Model == "" || s.Model == task.Request.Model) && traitsIn(s).fits(&task.Request)
 }
 
 // told is a provider's id as a callback tells it, empty where it cannot be one.

@@ -264,7 +264,7 @@ func (r *round) keepUnclaimed(ctx context.Context, strangers []stranger, found m
 			}
 		}
 		old := r.now.Sub(s.SubmittedAt.Add(-r.skew)) > cmp.Or(r.Absence, ledger.Doubt)/3
-		if !s.told() || s.adopted || !old || slices.Contains(taken, s.ID) || len(owners) == 0 {
+		if !s.told() && !r.tellsNoPrompts(&s) || s.adopted || !old || slices.Contains(taken, s.ID) || len(owners) == 0 {
 			continue
 		}
 		snapshot, err := r.ask(ctx, s.ID, r.ReadInterval)
@@ -284,6 +284,11 @@ func (r *round) keepUnclaimed(ctx context.Context, strangers []stranger, found m
 		r.Logger.WarnContext(ctx, "a clip belongs to one of several purchases of unknown fate, and nobody can tell which; it is kept", "task", task.ID, "provider_task_id", s.ID)
 	}
 	return nil
+}
+
+// tellsNoPrompts reports a clip that is made and will never tell its prompt.
+func (r *round) tellsNoPrompts(s *stranger) bool {
+	return r.doubtful && s.Status == video.Succeeded && s.Model != ""
 }
 
 // release sets a purchase free that is provably not there: long after it, by a whole list that has every task of ours and none

@@ -150,12 +150,7 @@ func (t *Tracker) find(ctx context.Context, owner, id string) (*video.Task, erro
 // it is shown to nobody until that is settled.
 func (t *Tracker) mayBeAnothers(ctx context.Context, owner string, s video.Snapshot) (bool, error) {
 	doubts, err := t.Ledger.InDoubt(ctx)
-	told := traitsIn(s)
-	return slices.ContainsFunc(doubts, func(task video.Task) bool {
-		early, late := task.CreatedAt.Add(-straightClock), task.CreatedAt.Add(createTimeout+straightClock)
-		timely := s.SubmittedAt.IsZero() || s.SubmittedAt.After(early) && s.SubmittedAt.Before(late)
-		return task.Owner != owner && timely && told.fits(&task.Request)
-	}), err
+	return slices.ContainsFunc(doubts, func(task video.Task) bool { return task.Owner != owner && madeBy(&task, s) }), err
 }
 
 // missing refuses an id that nobody knows. Nothing is known of such a task, so nothing can be said of its price either.
