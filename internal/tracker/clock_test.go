@@ -71,7 +71,7 @@ func TestAClockThatIsSetBackKeepsNoTaskOfTheRelayFromBeingRead(t *testing.T) {
 					stop := run(t, tr)
 					time.Sleep(30 * time.Second)
 					require.True(t, tr.Hint(tasks[0].Hint, ""))
-					time.Sleep(time.Second)
+					time.Sleep(2 * apart) // it may have been put off
 					stop()
 					setBack(t, tr, back)
 					time.Sleep(apart) // of the relay's own clock
