@@ -104,17 +104,17 @@ func TestAServerMakesAClipThroughTheRelay(t *testing.T) {
 // A server that looks at tasks every ten minutes hears of their ends from the relay, and believes nothing but what it then reads.
 func TestTheRelaysCallbacksLeadToALook(t *testing.T) {
 	t.Parallel()
-	front := httptest.NewUnstartedServer(nil)
-	front.StartTLS()
+	var to atomic.Pointer[url.URL] // of the server, which is told the front's address before it has one
+	front := httptest.NewTLSServer(&httputil.ReverseProxy{
+		Transport: &http.Transport{}, Rewrite: func(p *httputil.ProxyRequest) { p.SetURL(to.Load()); p.Out.Host = p.In.Host },
+	})
 	t.Cleanup(front.Close)
 	r, home := newRelay(t, simulator.Options{Speed: 120, CallbackClient: front.Client()}), t.TempDir()
 	tokens, of := tokensIn(t, home, "anna")
 	s := serveHTTP(t, append(r.env(home), "R2V_PUBLIC_URL="+front.URL, "R2V_POLL_INTERVAL=10m", tokens)...)
-	to, err := url.Parse(s.url)
+	at, err := url.Parse(s.url)
 	require.NoError(t, err)
-	front.Config.Handler = &httputil.ReverseProxy{
-		Transport: &http.Transport{}, Rewrite: func(p *httputil.ProxyRequest) { p.SetURL(to); p.Out.Host = p.In.Host },
-	}
+	to.Store(at)
 	for fault, status := range map[string]string{"": "SUCCEEDED", "[[fault:callback-forged]]": "FAILED", "[[fault:callback-twice]]": "SUCCEEDED"} {
 		made := s.gets(of["anna"], "generate_r2v", r.request(fault)).answer
 		task := s.gets(of["anna"], "get_task", map[string]any{"task_id": made.TaskID, "wait_seconds": 30}).answer

@@ -117,7 +117,7 @@ func (s *Set) nextStep(t *video.Task, c clip) string {
 	switch {
 	case t.Status.Open():
 		return fmt.Sprintf("Call get_task with task_id %s and wait_seconds %d, again while status is PENDING or RUNNING. Do not call generate_r2v again.", t.ID, wait)
-	case t.Status == video.Succeeded && t.Found && (t.SavedTo != "" || t.VideoURL != ""):
+	case t.Status == video.Succeeded && t.Found && (t.SavedTo != "" || !dead(t) && !s.unsaved(t) && t.VideoURL != ""):
 		return "Whether this is the clip that was ordered is not proved: look at it, or let the user, before it is used, and do not buy it again before."
 	case t.Status == video.Succeeded && t.SavedTo != "":
 		return c.nextStep()

@@ -109,7 +109,7 @@ func TestTaskAboutToBeForgottenIsRaisedLoudly(t *testing.T) {
 		warning string // empty for none
 	}{
 		"with more than two hours left": {`"task_status":"RUNNING","submit_time":"` + ago(21*time.Hour+59*time.Minute) + `"`, ""},
-		"with less than two hours left": {`"task_status":"RUNNING","submit_time":"` + ago(22*time.Hour+time.Minute) + `"`, "in 119 minutes"},
+		"with less than two hours left": {`"task_status":"RUNNING","submit_time":"` + ago(22*time.Hour+time.Minute) + `"`, "in 11"},
 		"past its time":                 {`"task_status":"PENDING","submit_time":"` + ago(24*time.Hour+time.Minute) + `"`, "the service has forgotten it since 20"},
 		"a success without a link": {`"task_status":"SUCCEEDED","submit_time":"` + ago(23*time.Hour) + `","end_time":"` + ago(23*time.Hour) + `"`,
 			"this clip may be lost: the service forgets it at 20"},

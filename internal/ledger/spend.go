@@ -51,10 +51,9 @@ func (l *Ledger) checkBudget(ctx context.Context, tx *sql.Tx, o video.Order) err
 	return nil
 }
 
-// unpriced are the purchases of today, without a rate, whose bill may still come, and those that were made and never told what they cost:
-// of a clip that has ended without a bill, what was held for it is taken for the bill. $3 is 0 where those of one person count alone.
+// unpriced are the purchases of today, without a rate, whose bill has not been told. $3 is 0 where those of one person count alone.
 const unpriced = "SELECT CAST(count(*) AS BIGINT) FROM r2v_task WHERE created_at >= $1 AND currency = $2 AND ($3 = 1 OR owner = $4) AND fingerprint <> '' " +
-	"AND estimate_high = '' AND billed = '' AND (status IN ('PENDING', 'RUNNING', 'UNKNOWN') OR status = 'SUCCEEDED' AND hold = '')"
+	"AND estimate_high = '' AND billed = '' AND status IN ('PENDING', 'RUNNING', 'UNKNOWN', 'SUCCEEDED')"
 
 // checkUnpriced refuses an order without a rate where the day has nothing left, or where the bill of another such purchase is still
 // open: so a day can go beyond its budget by one clip, and by no more.

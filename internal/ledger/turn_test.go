@@ -75,7 +75,7 @@ func duties() map[string]func(t *testing.T, l *ledger.Ledger) {
 			after, taken, err := l.Turn(t.Context(), "query", time.Second, time.Minute)
 			require.NoError(t, err)
 			require.True(t, taken)
-			require.Equal(t, 11*time.Second, after, "who was refused has not made the line longer")
+			require.InDelta(t, 11, after.Seconds(), 0.2, "who was refused has not made the line longer") // SQLite may have made somebody wait
 			pass(2 * time.Second)
 			after, taken, err = l.Turn(t.Context(), "query", time.Second, 10*time.Second)
 			require.NoError(t, err)

@@ -78,13 +78,22 @@ func (l *Ledger) Known(ctx context.Context, providerTaskIDs []string) (map[strin
 
 // Between returns the provider's ids of the tasks that were submitted between two moments, whatever became of them.
 func (l *Ledger) Between(ctx context.Context, from, to time.Time) ([]string, error) {
+	return l.between(ctx, "", from, to)
+}
+
+// AnsweredBetween is [Ledger.Between] for purchases of this ledger alone whose ids came with the answer to them.
+func (l *Ledger) AnsweredBetween(ctx context.Context, from, to time.Time) ([]string, error) {
+	return l.between(ctx, " AND found = 0 AND fingerprint <> ''", from, to)
+}
+
+func (l *Ledger) between(ctx context.Context, also string, from, to time.Time) ([]string, error) {
 	var ids []string
 	err := l.each(ctx, func(rows *sql.Rows) error {
 		var id string
 		err := rows.Scan(&id)
 		ids = append(ids, id)
 		return err
-	}, "SELECT provider_task_id FROM r2v_task WHERE upstream = $1 AND account = $2 AND provider_task_id IS NOT NULL AND submitted_at BETWEEN $3 AND $4",
+	}, "SELECT provider_task_id FROM r2v_task WHERE upstream = $1 AND account = $2 AND provider_task_id IS NOT NULL AND submitted_at BETWEEN $3 AND $4"+also,
 		l.Upstream, l.Account, micros(from), micros(to))
 	return ids, err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -25,14 +26,16 @@ func (e *EvoLink) List(ctx context.Context, from, to time.Time, page int) (Page,
 			page, from.UTC(), to.UTC()))
 	}
 	list, err := e.client.ListTasks(ctx, evolink.ListTasksRequest{Page: page, PageSize: relayPageSize})
-	if known, ok := errors.AsType[*evolink.Error](err); ok && (known.StatusCode == http.StatusNotFound || known.StatusCode == http.StatusMethodNotAllowed) {
+	known, refused := errors.AsType[*evolink.Error](err)
+	refused = refused && known.Fate() == evolink.FateRefused && !known.Unauthorized() && !known.Transient()
+	if another := err == nil && list.Page > 0 && list.Page != page; another || refused && page > 1 {
+		return Page{Last: true, Doubtful: true, Broken: true}, nil // what it says beyond its end is in no document
+	}
+	if refused && (known.StatusCode == http.StatusNotFound || known.StatusCode == http.StatusMethodNotAllowed) {
 		return Page{}, unlisted(NotSupported, "the relay has no list of tasks: it is in none of its documents")
 	}
 	if err != nil {
 		return Page{}, unread(e.fail(err), "ask again in a minute")
-	}
-	if list.Page > 0 && list.Page != page {
-		return Page{}, unlisted("WrongPage", fmt.Sprintf("asked for page %d of the list and got page %d", page, list.Page))
 	}
 	from, to = wholeSeconds(from, to)
 	// Nobody documents the list: that a task is not in it proves something only where it shows others that are known.
@@ -71,14 +74,17 @@ func relayLast(list *evolink.TaskList, page int) bool {
 	return len(list.Tasks) == 0 || page == 1 && list.Total > 0 && len(list.Tasks) >= list.Total
 }
 
-// named is what a model of the relay's is called here, empty where the catalogue has none of that name: it may be any.
+// named is what a model of the relay's is called here, empty for one of the family that the catalogue has not got: it may be any.
 func (e *EvoLink) named(upstream string) string {
 	for _, m := range e.catalogue.Models {
 		if m.UpstreamName == upstream {
 			return m.Name
 		}
 	}
-	return ""
+	if strings.HasPrefix(upstream, "wan") {
+		return "" // a version or a spelling of what may be ours
+	}
+	return upstream
 }
 
 // relayUploadReserve is how much of a file's life at the relay is not counted on.

@@ -126,3 +126,33 @@ func TestAdviceForTheRelaysCodes(t *testing.T) {
 		require.NotContains(t, s.Failure.Advice, "Model Studio")
 	}
 }
+
+// What a list answers beyond its end is in no document: it is the end of what is read of it, and of what it proves.
+func TestWhatAListSaysBeyondItsEndStopsNothing(t *testing.T) {
+	now := time.Now()
+	row := fmt.Sprintf(`{"id":"task-unified-1-a","type":"video","model":"wan2.6-reference-video","status":"processing","created_at":%d}`, now.Unix())
+	for name, tt := range map[string]struct {
+		status int
+		body   string
+	}{
+		"the last page again, by its number": {http.StatusOK, `{"data":[` + row + `],"total":51,"page":2}`},
+		"a refusal":                          {http.StatusBadRequest, `{"error":{"code":"invalid_request","message":"page out of range","type":"invalid_request_error"}}`},
+		"nothing there":                      {http.StatusNotFound, `{"error":{"code":"not_found","message":"no such page","type":"invalid_request_error"}}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(tt.status)
+				_, _ = w.Write([]byte(tt.body))
+			}))
+			t.Cleanup(server.Close)
+			client, err := evolink.New(evolink.Config{BaseURL: server.URL, APIKey: "sk-evo-test"})
+			require.NoError(t, err)
+			whole, err := video.BuiltIn()
+			require.NoError(t, err)
+			page, err := provider.NewEvoLink(client, whole.For("evolink")).List(t.Context(), now.Add(-time.Hour), now.Add(time.Minute), 3)
+			require.NoError(t, err)
+			require.Equal(t, []bool{true, true}, []bool{page.Last, page.Broken})
+			require.Empty(t, page.Tasks)
+		})
+	}
+}

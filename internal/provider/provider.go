@@ -82,6 +82,7 @@ type Page struct {
 	Tasks    []Listed
 	Total    int       // of tasks on all pages, 0 where the provider does not say
 	Last     bool      // no page follows
+	Broken   bool      // the list ends here, and nobody can tell whether more belongs to it
 	Doubtful bool      // nobody vouches that every task is in the list: it is to be trusted as far as it shows what is known
 	ServedAt time.Time // when the provider answered, by its own clock, to the second; zero where it does not say
 }

@@ -227,7 +227,7 @@ func TestATaskThatNeverEndsIsGivenUpAfterADay(t *testing.T) {
 		require.NoError(t, err)
 		tr.Provider = providerOver(t, instead{simulatortest.Transport(sim), func(path string) (int, string) {
 			if strings.HasSuffix(path, task.ProviderTaskID) {
-				return http.StatusOK, fmt.Sprintf(`{"request_id":"r","output":{"task_id":%q,"task_status":"SUSPENDED"}}`, task.ProviderTaskID)
+				return http.StatusOK, fmt.Sprintf(`{"request_id":"r","output":{"task_id":%q,"task_status":"SUSPENDED","submit_time":"2000-01-01 08:00:00.000"}}`, task.ProviderTaskID)
 			}
 			return 0, ""
 		}})
@@ -242,5 +242,18 @@ func TestATaskThatNeverEndsIsGivenUpAfterADay(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, video.Unknown, task.Status)
 		require.Equal(t, video.ChargedUnknown, task.Charged())
+	})
+}
+
+// The clock was a day behind at the purchase: the service's own time says that the task is young.
+func TestATaskIsNotGivenUpForAClockThatWasWrong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr, _ := follow(t)
+		task, _, err := tr.Create(t.Context(), order(t, "Image 1 waves"))
+		require.NoError(t, err)
+		setBack(t, tr, -26*time.Hour)
+		task, err = tr.Wait(t.Context(), "", task.ID, time.Hour)
+		require.NoError(t, err)
+		require.Equal(t, video.Succeeded, task.Status)
 	})
 }

@@ -172,7 +172,10 @@ func (t *Tracker) lookNow(ctx context.Context, task video.Task, providerTaskID s
 		return hintIgnored, nil
 	}
 	if err == nil && task.Found && providerTaskID == task.ProviderTaskID && s.Status != video.Unknown {
-		task, err = t.Ledger.Bought(ctx, task.ID, providerTaskID, false)
+		var shared bool
+		if shared, err = t.shared(ctx, &task, s); err == nil && !shared {
+			task, err = t.Ledger.Bought(ctx, task.ID, providerTaskID, false)
+		}
 	}
 	if err == nil {
 		_, err = t.heard(ctx, task, s)
@@ -205,11 +208,10 @@ func (t *Tracker) settle(ctx context.Context, task video.Task, providerTaskID st
 	if err != nil || s.Status == video.Unknown || !madeBy(&task, s) {
 		return hintIgnored, err
 	}
-	doubts, err := t.Ledger.InDoubt(ctx)
+	shared, err := t.shared(ctx, &task, s)
 	if err != nil {
 		return hintIgnored, err
 	}
-	shared := slices.ContainsFunc(doubts, func(other video.Task) bool { return other.ID != task.ID && unknown(other) && madeBy(&other, s) })
 	ctx = context.WithoutCancel(ctx)
 	err = record(ctx, func() (err error) {
 		task, err = t.Ledger.Bought(ctx, task.ID, providerTaskID, shared)
@@ -222,6 +224,12 @@ func (t *Tracker) settle(ctx context.Context, task video.Task, providerTaskID st
 	_, err = t.heard(ctx, task, s)
 	t.hurry(ctx, time.Now().Add(t.beat()))
 	return hintFound, err
+}
+
+// shared reports whether another purchase of unknown fate may have made a task as well.
+func (t *Tracker) shared(ctx context.Context, task *video.Task, s video.Snapshot) (bool, error) {
+	doubts, err := t.Ledger.InDoubt(ctx)
+	return slices.ContainsFunc(doubts, func(other video.Task) bool { return other.ID != task.ID && unknown(other) && madeBy(&other, s) }), err
 }
 
 // madeBy reports whether a purchase may have made a task, by its model and time as far as they are told.

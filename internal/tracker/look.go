@@ -69,8 +69,8 @@ func (t *Tracker) heard(ctx context.Context, task video.Task, s video.Snapshot) 
 	if s.Status == video.Unknown && time.Since(since(&task)) < video.Lifetime {
 		return t.misplaced(ctx, task)
 	}
-	if s.Status.Open() && time.Since(since(&task)) > ledger.LinkLife {
-		s.Status = video.Unknown // no clip takes a day: it says a word that nobody has documented, or nothing more
+	if s.Status.Open() && !s.SubmittedAt.IsZero() && time.Since(s.SubmittedAt) > ledger.LinkLife {
+		s.Status = video.Unknown // no clip takes a day, by the provider's own time: it says a word that nobody has documented
 	}
 	if !s.Status.Open() && s.EndedAt.IsZero() {
 		s.EndedAt = endOf(&task, time.Now())

@@ -286,6 +286,16 @@ func (r *round) keepUnclaimed(ctx context.Context, strangers []stranger, found m
 	return nil
 }
 
+// vouched reports whether a list that nobody vouches for shows what was bought here around the time of a purchase, so that it would show
+// that one as well: purchases that were answered, not those that were themselves only found in it.
+func (r *round) vouched(ctx context.Context, task *video.Task) (bool, error) {
+	if !r.doubtful {
+		return true, nil
+	}
+	ids, err := r.Ledger.AnsweredBetween(ctx, task.CreatedAt.Add(-wideMargin), task.CreatedAt.Add(wideMargin))
+	return slices.ContainsFunc(ids, func(id string) bool { _, ok := r.listed[id]; return ok }), err
+}
+
 // tellsNoPrompts reports a clip that is made and will never tell its prompt.
 func (r *round) tellsNoPrompts(s *stranger) bool {
 	return r.doubtful && s.Status == video.Succeeded && s.Model != ""
@@ -299,6 +309,9 @@ func (r *round) release(ctx context.Context, task video.Task, strangers []strang
 		return nil
 	}
 	if whole, err := r.listedAll(ctx); err != nil || !whole {
+		return err
+	}
+	if vouched, err := r.vouched(ctx, &task); err != nil || !vouched {
 		return err
 	}
 	mine, err := r.Ledger.Mine(ctx, task.ID)
@@ -323,9 +336,6 @@ func (r *round) listedAll(ctx context.Context) (bool, error) {
 	ids, err := r.Ledger.Between(ctx, from.Add(edge), earlier(to, r.now).Add(-edge))
 	if err != nil {
 		return false, err
-	}
-	if r.doubtful && len(ids) == 0 {
-		return false, nil // nothing shows that the list has what was bought here
 	}
 	missing := func(id string) bool { _, ok := r.listed[id]; return !ok }
 	return !slices.ContainsFunc(ids, missing), nil

@@ -138,12 +138,13 @@ func (r *round) list(ctx context.Context) error {
 			return err
 		}
 		r.doubtful = r.doubtful || p.Doubtful
+		seen := len(r.listed)
 		for _, row := range p.Tasks {
 			r.listed[row.ID] = row
 			delete(missing, row.ID)
 		}
-		if p.Last {
-			r.whole = true
+		if repeated := r.doubtful && len(p.Tasks) > 0 && seen == len(r.listed); p.Last || repeated {
+			r.whole = p.Last && !p.Broken
 			return nil
 		}
 		if !searching && (len(missing) <= fewOpen || p.Total-len(r.listed) > len(missing)*len(p.Tasks)) {

@@ -108,8 +108,10 @@ func (m *Model) clear(entry json.RawMessage) error {
 	v := reflect.ValueOf(m).Elem()
 	for i := range v.NumField() {
 		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
-		if _, set := fields[name]; set {
-			v.Field(i).SetZero()
+		for given := range fields { // whose case a decoder does not mind
+			if name != "" && strings.EqualFold(given, name) {
+				v.Field(i).SetZero()
+			}
 		}
 	}
 	return err
@@ -178,7 +180,7 @@ func (c *Catalogue) verifyPart() error {
 	return nil
 }
 
-// mostDigits bounds a price of a second: a million of a currency, or a millionth of it.
+// mostDigits bounds a price of a second: a million of a currency, and twice as many decimals.
 const mostDigits = 6
 
 // isDate reports whether a text is a month or a day.
@@ -209,8 +211,8 @@ func (c *Catalogue) verifyPrice(p Price, earlier []Price) error {
 		return fmt.Errorf("there is no such resolution; there are %s", strings.Join(m.Resolutions, ", "))
 	case p.Audio != nil && m.AudioDefault == nil:
 		return errors.New("the model's sound cannot be chosen: leave audio out, or the price would never apply")
-	case !p.PerSecond.IsPositive() || p.PerSecond.Exponent() > mostDigits || p.PerSecond.Exponent() < -mostDigits || p.PerSecond.GreaterThan(decimal.New(1, mostDigits)):
-		return errors.New("per_second is no amount above 0 and up to a million")
+	case !p.PerSecond.IsPositive() || p.PerSecond.Exponent() > mostDigits || p.PerSecond.Exponent() < -2*mostDigits || p.PerSecond.GreaterThan(decimal.New(1, mostDigits)):
+		return errors.New("per_second is no amount above 0, up to a million and with 12 decimals at the most")
 	case !sourced:
 		return fmt.Errorf("source %q is not among the sources", p.Source)
 	case p.Source != operators && !isDate(p.AsOf), p.AsOf != "" && !isDate(p.AsOf):

@@ -223,6 +223,7 @@ func TestBrokenPricesFilesAreRefused(t *testing.T) {
 		`{"prices": [{"region": "evolink", "model": "wan2.7-r2v", "resolution": "720P", "per_second": "1", "source": "hearsay"}]}`:  `source "hearsay" is not among the sources`,
 		`{"prices": [{"region": "simulator", "model": "wan2.7-r2v", "resolution": "720P", "per_second": "1"}]}`:                     "has the prices of singapore",
 		`{"prices": [{"region": "evolink", "model": "wan2.7-r2v", "resolution": "720P", "persecond": "1"}]}`:                        "persecond",
+		`{"models": [{"name": "x"}, {"name": "y", "like": "x", "": 1}]}`:                                                            "unknown field",
 		`{"regions": [], "prices": []}`: "regions",
 		`[]`:                            "read prices",
 		`{"prices": [{"region": "evolink", "model": "wan2.7-r2v", "resolution": "720P", "per_second": "1"},
