@@ -90,6 +90,7 @@ func TestAServerMakesAClipThroughTheRelay(t *testing.T) {
 		require.GreaterOrEqual(t, *reads[0].Shortest, 8.0)
 	}
 	require.Zero(t, r.astray.Load(), "the key goes along with calls of the API, and with nothing else")
+	p.stop() // and then nothing is written any more
 	require.NotContains(t, p.stderr.String()+stdout, canaryKey)
 	require.NoError(t, filepath.WalkDir(home, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {

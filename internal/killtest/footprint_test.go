@@ -23,7 +23,7 @@ import (
 )
 
 // most is what a server with a thousand open tasks may take, in bytes.
-const most = 26_000_000
+const most = 28_000_000
 
 // followFor is how long the server follows them before it is measured, when nobody waits for more.
 const followFor = 8 * time.Second
