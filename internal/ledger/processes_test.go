@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/url"
 	"os"
@@ -69,6 +70,12 @@ func do(j job) (r result) {
 	defer l.Close()
 	for _, key := range j.Keys {
 		_, claimed, err := l.Claim(context.Background(), order(key, key))
+		for range 5 { // SQLite is not fair: on a busy machine somebody waits in vain, is told so, and asks again
+			if !errors.Is(err, ledger.ErrDown) {
+				break
+			}
+			_, claimed, err = l.Claim(context.Background(), order(key, key))
+		}
 		switch {
 		case err != nil && code(err) == "DayBudgetExceeded":
 			r.Refused++
