@@ -151,13 +151,14 @@ func TestAReceiverGetsItOnceThoughTheServerIsKilledBetweenAttempts(t *testing.T)
 	t.Parallel()
 	s, home := newService(t, 600), t.TempDir()
 	h := newHook(t, func(n int) int {
-		return map[bool]int{true: http.StatusInternalServerError, false: http.StatusNoContent}[n <= 2]
+		return map[int]int{1: http.StatusInternalServerError, 2: http.StatusBadGateway, 3: http.StatusNoContent}[n]
 	})
 	env := append(s.env(home), h.env(home)...)
 	first := greeted(t, env...)
 	made := first.ask("generate_r2v", calling(h, "once")).answer
 	failed := h.wait(2, 20*time.Second)
-	require.Eventually(t, func() bool { c := first.callbackOf(made.TaskID); return c.Attempts == 2 && c.Error != "" }, time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(first.callbackOf(made.TaskID).Error, "502") }, time.Second, time.Millisecond,
+		"it is killed once it has written down that the second attempt has failed")
 	first.kill()
 	h.closed.Store(true)
 	require.InDelta(t, 1, failed[1].at.Sub(failed[0].at).Seconds(), 0.9)

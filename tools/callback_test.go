@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -161,16 +162,38 @@ func TestATaskShowsHowItsCallbackStands(t *testing.T) {
 	require.Nil(t, w.answer("get_task", arguments{"task_id": w.answer("generate_r2v", wan27(arguments{"seed": 7}))["task_id"], "wait_seconds": 0})["callback"])
 }
 
-func TestARepeatedCallIsAnsweredThoughItsReceiverIsGone(t *testing.T) {
+// A call whose answer was lost is sent again as it was, and by then its receiver leads elsewhere or the operator has switched callbacks off.
+func TestARepeatedCallIsAnsweredThoughItsReceiverIsRefusedNow(t *testing.T) {
 	t.Parallel()
-	r := newReceiver(t)
-	// The receiver moves away meanwhile: its old address leads on.
-	w := newWorld(t, options{callbacks: sender(t, callback.Options{Egress: egress.Settings{Resolver: egresstest.Resolver(nil)}}, r.Listener.Addr().String())})
-	made := w.answer("generate_r2v", wan27(arguments{"callback_url": r.URL, "idempotency_key": "k"}))
-	again := w.answer("generate_r2v", wan27(arguments{"callback_url": "https://gone.example/", "idempotency_key": "k"}))
-	require.Equal(t, made["task_id"], again["task_id"])
-	require.Contains(t, again["warnings"], "now it would be refused: callback_url: gone.example is a name that does not exist")
-	w.on(t).answer("get_task", arguments{"task_id": made["task_id"], "wait_seconds": 5})
+	for name, key := range map[string]any{"with a key": "k", "without a key": nil} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "ledger.db")
+			on := func(dns map[string][][]string) *world {
+				o := callback.Options{Egress: egress.Settings{Resolver: egresstest.Resolver(dns)}}
+				return newWorld(t, options{ledgerPath: path, speed: slow, callbacks: sender(t, o, "127.0.0.3/32")})
+			}
+			request := arguments{"callback_url": "https://hooks.example/"}
+			if key != nil {
+				request["idempotency_key"] = key
+			}
+			made := on(map[string][][]string{"hooks.example": {{"127.0.0.3"}}}).answer("generate_r2v", wan27(request))
+			for why, w := range map[string]*world{
+				"hooks.example is a name that does not exist":             on(nil),
+				"the operator has switched callbacks off (R2V_CALLBACKS)": newWorld(t, options{ledgerPath: path, speed: slow}),
+			} {
+				again := w.answer("generate_r2v", wan27(request))
+				require.Equal(t, made["task_id"], again["task_id"])
+				require.Equal(t, true, again["replayed"])
+				require.Contains(t, again["warnings"], "now it would be refused: callback_url: "+why)
+				require.Zero(t, w.created())
+				other := wan27(request)
+				other["prompt"] = "another"
+				delete(other, "idempotency_key")
+				require.Contains(t, w.refusal("generate_r2v", other), "charged: no", "which was not bought before")
+			}
+		})
+	}
 }
 
 func TestCallbacksThatAreOffAreRefused(t *testing.T) {

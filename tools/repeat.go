@@ -10,21 +10,19 @@ import (
 	"r2v-mcp/internal/video"
 )
 
-// A call whose answer was lost is sent again, and by then its files may be out of reach: a signed link has ended, a file was moved.
+// A call whose answer was lost is sent again, and by then its files may be out of reach, or who was to be told: a signed link has ended, a file was moved.
 // Its refusal must not read as "nothing was bought".
 
-// refused tells what is wrong, unless nothing but a guard or a file is in the way of what this call has bought before: a guard is
-// for buying.
+// refused tells what is wrong, unless nothing but a guard, a file or a receiver of callbacks is in the way of what this call has bought
+// before: a guard is for buying.
 func (s *Set) refused(ctx context.Context, in generateArguments, q *quote, found []video.Problem) (*generateAnswer, error) {
 	no := &refusal{
 		what: fmt.Sprintf("Refused before anything was sent: %d problem(s).", len(found)), problems: found, charged: video.NotCharged,
 		next: "Correct the arguments and call generate_r2v again; estimate_cost checks a request without buying it.",
 	}
-	ofNow := func(p video.Problem) bool {
-		return p.Field == "max_cost" || p.Field == "cost" || p.Field == callbackField || p.OfFile
-	}
-	ofFile := slices.ContainsFunc(found, func(p video.Problem) bool { return p.OfFile })
-	if slices.ContainsFunc(found, func(p video.Problem) bool { return !ofNow(p) }) || in.IdempotencyKey == "" && !ofFile {
+	ofPlace := func(p video.Problem) bool { return p.OfFile || p.Field == callbackField } // which may have been good before
+	beyond := func(p video.Problem) bool { return p.Field != "max_cost" && p.Field != "cost" && !ofPlace(p) }
+	if slices.ContainsFunc(found, beyond) || in.IdempotencyKey == "" && !slices.ContainsFunc(found, ofPlace) {
 		return nil, no
 	}
 	if q.hasFiles() { // those that can be read tell one request from another

@@ -27,16 +27,16 @@ const (
 // tell is the part of a change that makes its end's callback due under a condition: once, where there is somebody to tell. message and at are
 // the parameters that hold a new message and its time.
 func tell(condition, message, at string) string {
-	return "callback = " + told(condition, message, "callback") + ", callback_due_at = " + told(condition, at, "callback_due_at")
+	return "callback = " + told(condition, text(message), "callback") + ", callback_due_at = " + told(condition, number(at), "callback_due_at")
 }
 
 func told(condition, then, otherwise string) string {
-	kind := " AS TEXT)"
-	if otherwise == "callback_due_at" {
-		kind = " AS BIGINT)"
-	}
-	return "CASE WHEN callback_url <> '' AND callback = '' AND " + condition + " THEN CAST(" + then + kind + " ELSE " + otherwise + " END"
+	return "CASE WHEN callback_url <> '' AND callback = '' AND " + condition + " THEN " + then + " ELSE " + otherwise + " END"
 }
+
+// PostgreSQL is told the type of a parameter where nothing else tells it.
+func text(parameter string) string   { return "CAST(" + parameter + " AS TEXT)" }
+func number(parameter string) string { return "CAST(" + parameter + " AS BIGINT)" }
 
 // newMessage is the state of a callback that is to be sent: an id that is the same at each attempt, by which receivers know it again. It holds
 // no dot, which stands between the parts of what is signed.

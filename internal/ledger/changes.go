@@ -146,7 +146,7 @@ func (l *Ledger) NotBought(ctx context.Context, task video.Task, reason *video.E
 	now := time.Now()
 	return l.become(ctx, task.ID, `UPDATE r2v_task SET status = 'FAILED', failure = $2, reserved = 0, due_at = NULL, version = version + 1,
 		callback = CASE WHEN callback_url <> '' AND callback = '' THEN CASE WHEN `+late+` THEN CAST($4 AS TEXT) ELSE CAST($7 AS TEXT) END ELSE callback END,
-		callback_due_at = `+told(late, "$5", "callback_due_at")+`
+		callback_due_at = `+told(late, number("$5"), "callback_due_at")+`
 		WHERE id = $1 AND created_at = $3 AND `+unbought+` RETURNING `+columns, pack(&reason.Failure), micros(task.CreatedAt),
 		newMessage(), micros(now), micros(now.Add(-cmp.Or(l.Patience, video.LongestCall)/2)), toldByCall())
 }
@@ -217,8 +217,8 @@ func (l *Ledger) Saved(ctx context.Context, id, path string, failure error, next
 		words = failure.Error()
 	}
 	return l.become(ctx, id, `UPDATE r2v_task SET saved_to = $2, save_error = $3, due_at = $4, version = version + 1,
-		callback = `+told("(video_url <> '' OR CAST($2 AS TEXT) <> '')", "$5", "callback")+`,
-		callback_due_at = CASE WHEN `+untried+` THEN $6 ELSE `+told("(video_url <> '' OR CAST($2 AS TEXT) <> '')", "$6", "callback_due_at")+` END
+		callback = `+told("(video_url <> '' OR CAST($2 AS TEXT) <> '')", text("$5"), "callback")+`,
+		callback_due_at = CASE WHEN `+untried+` THEN $6 ELSE `+told("(video_url <> '' OR CAST($2 AS TEXT) <> '')", number("$6"), "callback_due_at")+` END
 		WHERE id = $1 AND `+unsaved+` RETURNING `+columns, storable(path), storable(words), due(next), newMessage(), micros(time.Now()))
 }
 

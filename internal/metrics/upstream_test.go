@@ -39,7 +39,7 @@ func (f *fake) call(args ...any) error {
 	return f.err
 }
 
-func (f *fake) Words() provider.Words { return provider.Words{Service: "fake"} }
+func (f *fake) Words() provider.Words { return provider.Words{} }
 func (f *fake) Create(_ context.Context, p provider.Purchase) (provider.Bought, error) {
 	return provider.Bought{ID: "id"}, f.call(p.Request)
 }

@@ -30,8 +30,7 @@ func NewDashScope(client *dashscope.Client, catalogue *video.Catalogue) *DashSco
 // DashScopeWords are how Model Studio is called in texts for people.
 func DashScopeWords() Words {
 	return Words{
-		Service: "Model Studio", Console: "the Model Studio console", Settings: "DASHSCOPE_REGION, DASHSCOPE_HTTP_BASE_URL and the key",
-		Key: "DASHSCOPE_API_KEY",
+		Console: "the Model Studio console", Key: "DASHSCOPE_API_KEY",
 		GetKey: "Tell the user to get a key (https://www.alibabacloud.com/help/en/model-studio/get-api-key) and to set DASHSCOPE_API_KEY " +
 			"and, if it is not a Singapore key, DASHSCOPE_REGION in this server's configuration.",
 	}

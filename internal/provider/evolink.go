@@ -29,7 +29,7 @@ func NewEvoLink(client *evolink.Client, catalogue *video.Catalogue) *EvoLink {
 // EvoLinkWords are how EvoLink is called in texts for people.
 func EvoLinkWords() Words {
 	return Words{
-		Service: "EvoLink", Console: "the EvoLink dashboard", Settings: "R2V_PROVIDER, EVOLINK_BASE_URL and the key", Key: "EVOLINK_API_KEY",
+		Console: "the EvoLink dashboard", Key: "EVOLINK_API_KEY",
 		GetKey: "Tell the user to make a key on the API key page of https://evolink.ai and to set EVOLINK_API_KEY in this server's configuration.",
 	}
 }

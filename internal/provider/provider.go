@@ -56,11 +56,9 @@ type Bought struct {
 
 // Words are how a provider, and what belongs to it, are called in texts for people.
 type Words struct {
-	Service  string // such as "Model Studio"
-	Console  string // where its tasks and bills are seen, such as "the Model Studio console"
-	Settings string // what leads to it, such as "DASHSCOPE_REGION and the key"
-	Key      string // the variable of its key
-	GetKey   string // how to get one, in a sentence to the user
+	Console string // where its tasks and bills are seen, such as "the Model Studio console"
+	Key     string // the variable of its key
+	GetKey  string // how to get one, in a sentence to the user
 }
 
 // File is a local file on its way to the provider.

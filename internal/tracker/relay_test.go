@@ -84,7 +84,7 @@ func (r *relay) Upload(context.Context, string, provider.File) (provider.Uploade
 	return provider.Uploaded{}, errors.New("not here")
 }
 
-func (r *relay) Words() provider.Words { return provider.Words{Service: "the relay"} }
+func (r *relay) Words() provider.Words { return provider.Words{} }
 
 // end ends a task.
 func (r *relay) end(id string, s video.Status) {
