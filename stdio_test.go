@@ -5,12 +5,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,8 +32,13 @@ const (
 // binaries holds what build made; TestMain removes it.
 var binaries string
 
+// These tests wait for other processes more than they work: twice as many at once as there are processors leave these idle.
 func TestMain(m *testing.M) {
-	var err error
+	flag.Parse()
+	err := flag.Set("test.parallel", strconv.Itoa(max(8, runtime.GOMAXPROCS(0))))
+	if err != nil {
+		panic(err)
+	}
 	if binaries, err = os.MkdirTemp("", "r2v-mcp-test-"); err != nil {
 		panic(err)
 	}

@@ -3,6 +3,7 @@ package tools_test
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"io"
 	"log/slog"
 	"net"
@@ -26,7 +27,14 @@ import (
 	"r2v-mcp/tools"
 )
 
-func TestMain(m *testing.M) { os.Exit(egresstest.Trusting(m)) }
+// These tests wait more than they work, as those of the program do.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
+	os.Exit(egresstest.Trusting(m))
+}
 
 // receiver is a real one, with TLS, that keeps what it is told.
 type receiver struct {
