@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -133,6 +134,28 @@ func TestTheRelaysCallbacksLeadToALook(t *testing.T) {
 		require.Len(t, hint, 26)
 		require.NotContains(t, s.stderr.String(), hint, "the path is a secret")
 	}
+}
+
+// An operator's spending has the bill that came ten seconds after the end, once.
+func TestABillThatComesAfterTheEndIsCounted(t *testing.T) {
+	t.Parallel()
+	r, home := newRelay(t, simulator.Options{Speed: 600}), t.TempDir()
+	tokens, of := tokensIn(t, home, "anna", prometheus)
+	s := serveHTTP(t, append(r.env(home), tokens)...)
+	billed := func() string {
+		status, text := s.send(http.MethodGet, "/metrics", "", bearer(of[prometheus])...)
+		require.Equal(t, http.StatusOK, status)
+		_, value, _ := strings.Cut(text, `r2v_billed_total{currency="credits"} `)
+		value, _, _ = strings.Cut(value, "\n")
+		return value
+	}
+	made := s.gets(of["anna"], "generate_r2v", r.request("[[fault:no-usage x2]]")).answer
+	task := s.gets(of["anna"], "get_task", map[string]any{"task_id": made.TaskID, "wait_seconds": 40}).answer
+	require.Equal(t, "SUCCEEDED", task.Status)
+	require.Empty(t, billed())
+	s.stderr.await(t, `"msg":"billed"`)
+	require.Eventually(t, func() bool { return billed() != "" }, 5*time.Second, 10*time.Millisecond)
+	require.Equal(t, "30.6", billed())
 }
 
 // Two providers on one data folder: each server says of the other's tasks where they are followed, and offers no waiting of its own.

@@ -85,7 +85,7 @@ func (l *life) count(m *metrics.Metrics) {
 	t := l.tasks
 	t.Provider = m.Provider(t.Provider)
 	t.Ended = func(_ context.Context, task video.Task) { m.Ended(task) }
-	t.Called = m.Called
+	t.Billed, t.Called = m.Billed, m.Called
 	if t.Saver != nil {
 		t.Saver = m.Saves(t.Saver)
 	}

@@ -42,7 +42,9 @@ type bubble struct {
 
 type bubbleOptions struct {
 	key          string // instead of the one that the service takes
+	region       string // instead of the simulator's own, which has rates
 	budgetPerDay string
+	callbacks    *listener // who is told of ends; nil where nobody can be
 }
 
 func newBubble(t *testing.T, s seller, o bubbleOptions) *bubble {
@@ -57,16 +59,20 @@ func newBubble(t *testing.T, s seller, o bubbleOptions) *bubble {
 		Ledger: bubbleLedger(t, dir, o), PollInterval: 15 * time.Second, Logger: slog.New(slog.DiscardHandler),
 		Saver: clips.Folder{Dir: filepath.Join(dir, "videos"), Client: &http.Client{Transport: wire}},
 	}
-	region := w.provide(tasks, cmp.Or(o.key, simulatedKey), catalogue, wire)
+	region := cmp.Or(o.region, w.provide(tasks, cmp.Or(o.key, simulatedKey), catalogue, wire))
 	w.words = tasks.Provider.Words()
 	w.tasks = tasks
 	t.Cleanup(tasks.Drain)
 	t.Cleanup(func() { w.rest() })
-	w.follow()
-	w.connect(&tools.Set{
+	set := &tools.Set{
 		Catalogue: catalogue, Region: region, Tasks: tasks, MaxWait: 50 * time.Second, PollInterval: 15 * time.Second, Saves: true, Console: w.words.Console,
 		NoCancel: s.name == "evolink",
-	})
+	}
+	if o.callbacks != nil {
+		set.Callbacks, tasks.Callbacks, tasks.Body = o.callbacks, o.callbacks, set.CallbackBody
+	}
+	w.follow()
+	w.connect(set)
 	return w
 }
 

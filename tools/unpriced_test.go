@@ -123,8 +123,8 @@ func TestPurchaseWithoutARate(t *testing.T) {
 			map[string]any{"billed": json.Number("33.5"), "currency": "credits"}, ""},
 		"billed alone": {reserving{bill: "33.5"}, nil, map[string]any{"billed": json.Number("33.5"), "currency": "credits"}, ""},
 		"held alone": {reserving{hold: "34"}, map[string]any{"held": json.Number("34"), "currency": "credits"}, map[string]any{"held": json.Number("34"), "currency": "credits"},
-			"the service has told no bill: look at it in the Model Studio console; the budget counts the 34 credits that are held for it"},
-		"nothing told": {reserving{}, nil, nil, "the service has told no bill: look at it in the Model Studio console]"},
+			": look at the bill in the Model Studio console; the budget counts the 34 credits that are held for it"},
+		"nothing told": {reserving{}, nil, nil, ": look at the bill in the Model Studio console]"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := withoutRates(t, options{}, tt.service)

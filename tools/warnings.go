@@ -129,10 +129,14 @@ func (s *Set) heldMore(t *video.Task) string {
 
 // unbilled tells of a success of which nobody knows yet what it cost.
 func (s *Set) unbilled(t *video.Task) string {
-	words := "the service sent no usage that can be read: look at the bill in " + s.Console
+	words := "the service sent no usage that can be read"
 	if t.Estimate == nil {
-		words = "the service has told no bill: look at it in " + s.Console
+		words = "the service has told no bill"
 	}
+	if until := t.EndedAt.Add(video.Lifetime); t.Usage == nil && time.Now().Before(until) {
+		words += ", and is asked again until " + stamp(until).Format(time.RFC3339)
+	}
+	words += ": look at the bill in " + s.Console
 	if held := t.Held(); held != nil {
 		if t.Estimate != nil { // which is held where it is more
 			held = new(decimal.Max(*held, t.Estimate.High))

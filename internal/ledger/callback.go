@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// saveGrace is how long the callback of a success waits for the first attempt to save its clip.
-	saveGrace = time.Minute
+	// callGrace is how long the callback of a success waits for the first attempt to save its clip, and for its bill.
+	callGrace = time.Minute
 
 	// ends is whether a look ends the task: $2 is what the provider says, $7 the link.
 	ends = "(status <> 'SUCCEEDED' AND CAST($2 AS TEXT) IN ('FAILED', 'CANCELED', 'UNKNOWN')" +
@@ -118,9 +118,9 @@ func (l *Ledger) Uncalled(ctx context.Context, taken video.Task, before *video.C
 	return err
 }
 
-// CallNow makes a callback due at once that waits for its clip to be saved, where nobody saves.
+// CallNow makes a callback due at once that waits for its clip to be saved, where nobody saves. One that waits for its bill goes on waiting.
 func (l *Ledger) CallNow(ctx context.Context, id string) error {
-	_, err := l.changeMany(ctx, "UPDATE r2v_task SET callback_due_at = $3 WHERE upstream = $1 AND id = $2 AND callback_due_at > $3 AND "+untried, id, micros(time.Now()))
+	_, err := l.changeMany(ctx, "UPDATE r2v_task SET callback_due_at = $3 WHERE upstream = $1 AND id = $2 AND callback_due_at > $3 AND "+settled+" AND "+untried, id, micros(time.Now()))
 	return err
 }
 
@@ -147,7 +147,7 @@ func (l *Ledger) CallLost(ctx context.Context) error {
 	}, lost, l.Upstream, before)
 	for _, id := range ids {
 		_, e := l.changeMany(ctx, "UPDATE r2v_task SET callback = $4, version = version + 1, callback_due_at = CASE WHEN "+beingSaved+
-			" THEN CAST($6 AS BIGINT) ELSE CAST($5 AS BIGINT) END WHERE id = $3 AND "+untold, before, id, newMessage(), micros(now), micros(now.Add(saveGrace)))
+			" THEN CAST($6 AS BIGINT) ELSE CAST($5 AS BIGINT) END WHERE id = $3 AND "+untold, before, id, newMessage(), micros(now), micros(now.Add(callGrace)))
 		err = errors.Join(err, e)
 	}
 	return err

@@ -11,7 +11,6 @@ import (
 
 	"github.com/shopspring/decimal"
 
-	"r2v-mcp/internal/billing"
 	"r2v-mcp/internal/video"
 )
 
@@ -163,31 +162,24 @@ func (l *Ledger) Interrupted(ctx context.Context) (int64, error) {
 // what was held for it, a failure sets it free. A success stays one, whatever an older view of it says. A clip that is to be
 // saved is due at next; the zero time is never. It reports whether this call has ended the task: of all calls of all processes
 // one does, that after which the provider is asked no more. A success ends with its link, by when its bill is known. The end's callback is
-// due at once; that of a clip that is to be saved waits for that, see [Ledger.Saved], but for no longer than a minute. A success whose link
-// never comes is told by [Ledger.CallLost].
+// due at once; that of a clip that is to be saved, or whose bill is not told yet, waits for that, see [Ledger.Saved] and [Ledger.Billed], but for
+// no longer than a minute. A success whose link never comes is told by [Ledger.CallLost].
 func (l *Ledger) Looked(ctx context.Context, id string, s video.Snapshot, next time.Time) (task video.Task, ended bool, err error) {
 	before, err := l.Task(ctx, id)
 	if err != nil {
 		return video.Task{}, false, err
 	}
-	var billed string
-	reserved := int64(-1) // as it is
+	billed, reserved := billOf(&before, s)
+	if s.Status == video.Failed || s.Status == video.Canceled {
+		reserved = 0
+	}
 	s.VideoURL = storable(s.VideoURL)
 	tellAt := time.Now()
-	if s.Status == video.Succeeded && !next.IsZero() {
-		tellAt = tellAt.Add(saveGrace)
+	if s.Status == video.Succeeded && (!next.IsZero() || billed == "" && s.Usage == nil && before.Billed == nil && before.Usage == nil) {
+		tellAt = tellAt.Add(callGrace)
 	}
 	if !s.Status.Open() && s.EndedAt.IsZero() && before.EndedAt.IsZero() {
 		s.EndedAt = time.Now()
-	}
-	switch {
-	case s.Status == video.Failed || s.Status == video.Canceled:
-		reserved = 0
-	case s.Status == video.Succeeded && s.Bill != nil && !s.Bill.IsNegative():
-		billed, reserved = s.Bill.String(), nanos(*s.Bill)
-	case s.Status == video.Succeeded && s.Usage != nil && !s.Usage.Duration.IsNegative() && before.Estimate != nil:
-		bill := billing.Cost(s.Usage.Duration, before.Estimate.PerSecond)
-		billed, reserved = bill.String(), nanos(bill)
 	}
 	task, changed, err := l.change(ctx, id, `UPDATE r2v_task SET status = CASE WHEN status = 'SUCCEEDED' THEN status ELSE CAST($2 AS TEXT) END, looked_at = $3, trouble = '',
 		submitted_at = CASE WHEN CAST($4 AS BIGINT) > 0 THEN CAST($4 AS BIGINT) ELSE submitted_at END,
@@ -210,7 +202,8 @@ func (l *Ledger) Relinked(ctx context.Context, id, videoURL string) (video.Task,
 }
 
 // Saved records where the clip of a finished task is, and what is wrong with it; without a path it could not be saved, and is
-// tried again at next. The zero time is never. The callback of the task's end need not wait any longer.
+// tried again at next. The zero time is never. The callback of the task's end need not wait any longer, unless for its bill: see
+// [Ledger.Billed].
 func (l *Ledger) Saved(ctx context.Context, id, path string, failure error, next time.Time) (video.Task, error) {
 	words := ""
 	if failure != nil {
@@ -218,7 +211,7 @@ func (l *Ledger) Saved(ctx context.Context, id, path string, failure error, next
 	}
 	return l.become(ctx, id, `UPDATE r2v_task SET saved_to = $2, save_error = $3, due_at = $4, version = version + 1,
 		callback = `+told("(video_url <> '' OR CAST($2 AS TEXT) <> '')", text("$5"), "callback")+`,
-		callback_due_at = CASE WHEN `+untried+` THEN $6 ELSE `+told("(video_url <> '' OR CAST($2 AS TEXT) <> '')", number("$6"), "callback_due_at")+` END
+		callback_due_at = CASE WHEN `+untried+` AND `+settled+` THEN $6 ELSE `+told("(video_url <> '' OR CAST($2 AS TEXT) <> '')", number("$6"), "callback_due_at")+` END
 		WHERE id = $1 AND `+unsaved+` RETURNING `+columns, storable(path), storable(words), due(next), newMessage(), micros(time.Now()))
 }
 

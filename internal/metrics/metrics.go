@@ -70,6 +70,11 @@ func (m *Metrics) Ended(t video.Task) {
 		ended = time.Now()
 	}
 	m.lives.of(string(t.Status)).observe(ended.Sub(t.CreatedAt))
+	m.Billed(t)
+}
+
+// Billed counts the bill of a task, where it has one, and its estimate beside it. One whose end had its bill was counted with that.
+func (m *Metrics) Billed(t video.Task) {
 	currency := t.Currency
 	if t.Estimate != nil {
 		currency = t.Estimate.Currency

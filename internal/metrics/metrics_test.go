@@ -181,9 +181,11 @@ func TestEndedTasksCountTheirTimeAndTheirMoney(t *testing.T) {
 	ended(video.Canceled, -5*time.Second, "", "", "")     // two clocks
 	credits := decimal.RequireFromString("63.24")
 	m.Ended(video.Task{CreatedAt: began, Currency: "credits", Billed: &credits, Snapshot: video.Snapshot{Status: video.Succeeded, EndedAt: began}}) // without a rate
+	late := decimal.RequireFromString("0.25")
+	m.Billed(video.Task{Billed: &late, Estimate: &video.Cost{High: decimal.RequireFromString("5"), Currency: "USD"}}) // known by now
 	got := scrape(t, m)
-	require.Equal(t, 1.0, got.counter("r2v_billed_total", "currency=USD"), "ten tenths are one")
-	require.Equal(t, 3.0, got.counter("r2v_estimated_total", "currency=USD"))
+	require.Equal(t, 1.25, got.counter("r2v_billed_total", "currency=USD"), "ten tenths are one")
+	require.Equal(t, 8.0, got.counter("r2v_estimated_total", "currency=USD"))
 	require.Equal(t, 7.0, got.counter("r2v_billed_total", "currency=CNY"))
 	require.Equal(t, 63.24, got.counter("r2v_billed_total", "currency=credits"), "a bill counts without an estimate")
 	require.Len(t, got["r2v_billed_total"].GetMetric(), 3)

@@ -55,7 +55,7 @@ type call struct {
 	downloads map[string]download // references, by address
 
 	// Set by faults for the handler.
-	hideYoung time.Duration // list: no rows of tasks that are younger
+	hideYoung time.Duration // list: no rows of tasks that are younger; the relay's get: no bill of a task that has ended more recently
 	halved    bool          // result: half of the file, as if it were whole
 	cutShort  bool          // result: a clip shorter than ordered
 	unbilled  bool          // the relay's get: no bill

@@ -93,7 +93,7 @@ func (s *Server) withFault(c *call, handle func(*call) answer) answer {
 		return handle(c)
 	}
 	s.log.Info("simulator: fault", "fault", a.fault.Name, "op", c.op, "request_id", c.id)
-	if a.fault.Name == lateFault { // its delay is that of the rows, not of the answer
+	if a.fault.Name == lateFault || a.fault.Name == lateBillFault { // its delay is that of the rows or the bill, not of the answer
 		c.hideYoung = a.delay
 		return handle(c)
 	}

@@ -10,6 +10,7 @@ import (
 // Faults of the relay that more than one place knows.
 const (
 	noUsageFault   = "no-usage"
+	lateBillFault  = "late-bill"
 	twiceCallback  = "callback-twice"
 	lostCallback   = "callback-lost"
 	earlyCallback  = "callback-early"
@@ -156,6 +157,12 @@ func oddAnswers() []fault {
 	return []fault{
 		get(noUsageFault, "a completed task tells no bill, as documented; ordered in a prompt, neither do batches, lists and callbacks",
 			func(c *call) { c.unbilled = true }),
+		{
+			Fault: Fault{lateBillFault, string(opGet), "a completed task tells its bill a minute after its end, divided by the speed, or after delay_ms; " +
+				"ordered in a prompt, so do batches, lists and callbacks"},
+			calls: []operation{opGet}, delay: time.Minute,
+			act: asUsual, // withFault tells the read how late is late
+		},
 		get("result-data", "the link stands in result_data alone", func(c *call) { c.nested = true }),
 	}
 }

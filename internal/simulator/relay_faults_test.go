@@ -173,6 +173,27 @@ func TestOddAnswersOfTheRelay(t *testing.T) {
 	})
 }
 
+func TestTheRelayMayTellABillLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := relay(t, simulator.Options{})
+		plain, late := c.ordered(dancing("")), c.ordered(dancing("[[fault:late-bill]]"))
+		for c.look(late).at("status") != "completed" {
+			time.Sleep(time.Second)
+		}
+		time.Sleep(58 * time.Second)
+		require.NotContains(t, c.look(late).json(), "usage")
+		require.NotContains(t, c.read("/v1/tasks").at("data").(array)[0], "credits_used")
+		time.Sleep(2 * time.Second)
+		require.Equal(t, 34., c.look(late).at("usage", "credits_used"))
+		require.Equal(t, 34., c.read("/v1/tasks").at("data").(array)[0].(object)["credits_used"])
+		c.post("/control/faults", object{"fault": "late-bill", "times": 2, "delay_ms": 120_000})
+		require.NotContains(t, c.look(plain).json(), "usage")
+		time.Sleep(time.Minute)
+		require.Contains(t, c.look(plain).json(), "usage")
+		require.Equal(t, 34., c.look(plain).at("usage", "credits_used"), "the fault is used up")
+	})
+}
+
 func TestTheRelaysListCanBeMissingOrLackATask(t *testing.T) {
 	c := relay(t, simulator.Options{})
 	shown := c.ordered(flash())

@@ -83,7 +83,7 @@ func (t *task) relayRow(now time.Time) relayRow {
 	if state == succeeded {
 		row.HasResults, row.ResultCount, row.CreditsUsed = true, 1, t.order.used().number()
 	}
-	if t.unbilled() {
+	if t.unbilled(now) {
 		row.CreditsUsed = ""
 	}
 	return row

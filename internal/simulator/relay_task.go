@@ -175,7 +175,7 @@ func (s *Server) getRelayed(c *call) answer {
 		return c.refuse(refusal{http.StatusNotFound, "task_not_found", "Task not found or expired"})
 	}
 	body := s.relayed(t, c.now, baseAddress(c.r))
-	if c.unbilled {
+	if c.unbilled || c.now.Sub(t.ends) < c.hideYoung {
 		body.Usage = nil
 	}
 	if c.nested && body.Results != nil {
@@ -195,7 +195,7 @@ func (s *Server) relayed(t *task, now time.Time, base string) relayTaskBody {
 	switch state {
 	case succeeded:
 		body.Results = []string{s.resultLink(base, t)}
-		if !t.unbilled() {
+		if !t.unbilled(now) {
 			body.Usage = json.RawMessage(`{"credits_used":` + t.order.used().number().String() + `}`)
 		}
 	case failed:
@@ -216,6 +216,8 @@ func (t *task) progress(now time.Time) int {
 }
 
 // unbilled tells of a task whose bill is kept back.
-func (t *task) unbilled() bool {
-	return slices.ContainsFunc(t.planned, func(a *armed) bool { return a.fault.Name == noUsageFault && a.left != 0 })
+func (t *task) unbilled(now time.Time) bool {
+	return slices.ContainsFunc(t.planned, func(a *armed) bool {
+		return a.left != 0 && (a.fault.Name == noUsageFault || a.fault.Name == lateBillFault && now.Sub(t.ends) < a.delay)
+	})
 }

@@ -95,7 +95,7 @@ func (t *Tracker) Round(ctx context.Context) (pause time.Duration) {
 		}
 	}()
 	next := time.Now().Add(idle)
-	for _, duty := range []func(context.Context) (time.Time, error){t.overdue, t.sweep} {
+	for _, duty := range []func(context.Context) (time.Time, error){t.overdue, t.sweep, t.bills} {
 		at, err := duty(ctx)
 		if err != nil && ctx.Err() == nil {
 			t.complain(ctx, err)
@@ -121,7 +121,7 @@ func (t *Tracker) complain(ctx context.Context, err error) {
 	if t.quiet() {
 		level = slog.LevelDebug
 	}
-	t.Logger.Log(ctx, level, "open tasks could not be looked at; it is tried again", "err", err)
+	t.Logger.Log(ctx, level, "tasks could not be looked at; it is tried again", "err", err)
 }
 
 // quiet reports whether something was complained of a short while ago.

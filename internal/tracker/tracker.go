@@ -32,6 +32,8 @@ type Tracker struct {
 	// Ended is told of each task's end once, by the process that records it: with its bill, before its clip is saved. It is nil where
 	// nobody wants to know; a process that is killed at that moment tells nobody. A purchase that was refused is no task's end.
 	Ended func(context.Context, video.Task)
+	// Billed is told of each bill that came after the end, by the process that records it; nil where nobody wants to know.
+	Billed func(video.Task)
 	// Callbacks sends messages to who is to be told of a task's end; nil where this process sends none.
 	Callbacks Callbacks
 	// Body is what a callback says of a task. It is there where Callbacks is.
@@ -68,6 +70,7 @@ type Tracker struct {
 	hangUp  context.CancelFunc
 
 	lookLost time.Time // when it is looked for ends next that nobody was told of
+	billsAt  time.Time // when bills are asked for next that were not told with the end
 
 	complained time.Time // when an outage was last told
 }
