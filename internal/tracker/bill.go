@@ -5,29 +5,29 @@ import (
 	"errors"
 	"time"
 
-	"r2v-mcp/internal/provider"
 	"r2v-mcp/internal/video"
 )
 
 const (
 	// firstBill is how long after a clip's end its bill is asked for again that was not told with it; the pauses double from there, up to slowBill.
 	firstBill, slowBill = 10 * time.Second, 30 * time.Minute
-	// billsEvery is how often it is looked for clips without a bill whose end another process has recorded.
-	billsEvery = time.Minute
+	// billsEvery is how often it is looked for clips without a bill whose end another process has recorded, and billsLater how long a service
+	// that fails is left alone with them.
+	billsEvery, billsLater = 10 * time.Minute, time.Minute
 )
 
 // bills asks for the bills of clips whose end told none, which may be settled later, until the provider forgets the clip. Without a bill nobody
 // knows what was spent, and under a day's budget a clip without a rate keeps the next from being bought. It returns when it is worth asking again.
 func (t *Tracker) bills(ctx context.Context) (time.Time, error) {
 	now := time.Now()
-	if _, keyless := t.Provider.(provider.WithoutKey); keyless {
-		return time.Time{}, nil
-	}
-	if at := t.billsAfter(time.Time{}); at.After(now) {
+	if at := t.billsFrom(now); at.After(now) {
 		return at, nil
 	}
-	next, failed := now.Add(billsEvery), 0
 	tasks, err := t.Ledger.Billless(ctx)
+	if len(tasks) > 0 && t.keyless() {
+		tasks = nil // they are for a server that may ask
+	}
+	next, failed := now.Add(billsEvery), 0
 	for i := range tasks {
 		if at := billAt(&tasks[i], now); at.After(now) {
 			next = earlier(next, at)
@@ -39,28 +39,30 @@ func (t *Tracker) bills(ctx context.Context) (time.Time, error) {
 			continue
 		}
 		if failed++; failed == mostFailures || leftAlone(e) > 0 {
-			next = now.Add(max(billsEvery, leftAlone(e)))
+			next = now.Add(max(billsLater, leftAlone(e)))
 			break
 		}
 	}
-	return t.billsAfter(next), err
+	return t.billsBy(next), err
 }
 
-// billsAfter sets when bills are asked for next, unless next is the zero time, and returns it.
-func (t *Tracker) billsAfter(next time.Time) time.Time {
+// billsFrom is when bills are asked for next. Where that is now, it is taken for done.
+func (t *Tracker) billsFrom(now time.Time) time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !next.IsZero() {
-		t.billsAt = next
+	due := t.billsAt
+	if !due.After(now) {
+		t.billsAt = now.Add(billsEvery)
 	}
-	return t.billsAt
+	return due
 }
 
-// unbilled takes note of a clip whose end told no bill.
-func (t *Tracker) unbilled() {
+// billsBy makes bills be asked for by then, and returns when they are.
+func (t *Tracker) billsBy(at time.Time) time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.billsAt = earlier(t.billsAt, time.Now().Add(firstBill))
+	t.billsAt = earlier(t.billsAt, at)
+	return t.billsAt
 }
 
 // bill asks once for the bill of a clip. One that cannot be read comes after all others.

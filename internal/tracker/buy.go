@@ -33,7 +33,7 @@ const (
 // on after the answer, which is then a PENDING task without a provider's id. A task whose create was never answered comes
 // back with status UNKNOWN, and is looked for from then on. An error is a *[video.Error] that says whether anything was bought.
 func (t *Tracker) Create(ctx context.Context, o video.Order) (video.Task, bool, error) {
-	_, keyless := t.Provider.(provider.WithoutKey)
+	keyless := t.keyless()
 	o.Replay = o.Replay || keyless // it can buy nothing, and needs no claim to say so
 	task, claimed, err := t.Ledger.Claim(ctx, o)
 	if keyless && errors.Is(err, ledger.ErrNotFound) {
@@ -66,6 +66,12 @@ func (t *Tracker) Create(ctx context.Context, o video.Order) (video.Task, bool, 
 		return task, false, nil //nolint:nilerr // the claim is known, and get_task will tell the rest
 	}
 	return now, false, refusal(&now)
+}
+
+// keyless reports whether this process can look at what was bought, and no more.
+func (t *Tracker) keyless() bool {
+	_, keyless := t.Provider.(provider.WithoutKey)
+	return keyless
 }
 
 // buy sends the create of a claimed task and records what became of it. Its error means that the record could not be made.

@@ -114,7 +114,7 @@ func endOf(task *video.Task, now time.Time) time.Time {
 func (t *Tracker) saw(ctx context.Context, id string, s video.Snapshot, next time.Time) (video.Task, error) {
 	now, ended, err := t.Ledger.Looked(ctx, id, s, next)
 	if ended && now.Status == video.Succeeded && now.Billed == nil && now.Usage == nil {
-		t.unbilled()
+		t.billsBy(time.Now().Add(firstBill))
 	}
 	if ended {
 		t.announce(context.WithoutCancel(ctx), &now)
