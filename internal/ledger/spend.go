@@ -70,7 +70,7 @@ func (l *Ledger) checkUnpriced(ctx context.Context, tx *sql.Tx, o video.Order, b
 	}
 	return &video.Error{Charged: video.NotCharged, Failure: video.Failure{
 		Code: "PriceUnknown", Message: "no rate is known for this clip, and the bill of an earlier one is not known yet either: under a day's budget one such clip is made at a time",
-		Advice: "Nothing was bought. Call again when the clip that is being made has ended, which takes minutes, and its bill is told, which is asked for; if its fate or its bill stays unknown, it is tomorrow. " +
+		Advice: "Nothing was bought. Call again when the clip that is being made has ended and its bill is told, which takes minutes; if its fate or its bill stays unknown, it is tomorrow. " +
 			"A rate in the operator's R2V_PRICES_FILE ends this.", Retryable: true,
 	}}
 }
