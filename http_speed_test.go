@@ -122,6 +122,7 @@ func near(t *testing.T, us, them *rival) {
 }
 
 func TestCallsOverHTTPAreNearlyAsFastAsABareServers(t *testing.T) {
+	measured(t)
 	s := newService(t, 60)
 	ours := serveHTTP(t, append(s.env(t.TempDir()), "R2V_RATE_LIMIT=off")...)
 	echo := untilOf(t, built(t, "echo"), nil, "/mcp")

@@ -91,6 +91,7 @@ func (f *followed) ends() time.Time {
 
 // Two servers follow a task each, at the same time; a thousand callers wait for one of them, and one for the other.
 func TestAThousandCallersWait(t *testing.T) {
+	measured(t)
 	if runtime.GOOS != "linux" {
 		t.Skip("the memory of a process is read from /proc")
 	}

@@ -43,6 +43,7 @@ func filled(t *testing.T, dir string, tasks int) {
 }
 
 func TestALongLedgerCostsTheStartNothing(t *testing.T) {
+	measured(t)
 	home := t.TempDir()
 	long, none := filepath.Join(home, "long"), filepath.Join(home, "none")
 	filled(t, long, 10_000)

@@ -91,6 +91,7 @@ func summary(all []beginning) (took time.Duration, peak int64) {
 }
 
 func TestStartingAndListingCostsLittleMoreThanABareServer(t *testing.T) {
+	measured(t)
 	var ratio float64
 	var peak int64
 	for range tries {
@@ -191,6 +192,7 @@ func estimates(tb testing.TB, p *process, calls int) []time.Duration {
 }
 
 func TestAnEstimateTakesLessThanAMillisecond(t *testing.T) {
+	measured(t)
 	p := greeted(t)
 	defer p.stop()
 	estimates(t, p, 20) // the first ones compile what was put off

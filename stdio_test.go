@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -56,6 +57,16 @@ var build = sync.OnceValues(func() (string, error) {
 	}
 	return binaries, nil
 })
+
+// measured leaves a test of times and memory out where the race detector slows those that measure: what they measure is the program as it is
+// released, which has none.
+func measured(t *testing.T) {
+	t.Helper()
+	info, _ := debug.ReadBuildInfo()
+	if slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		t.Skip("it is measured without the race detector")
+	}
+}
 
 func built(tb testing.TB, name string) string {
 	tb.Helper()

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -32,6 +33,9 @@ const followFor = 8 * time.Second
 func TestMemoryWithThousandOpen(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("memory is read from /proc")
+	}
+	if info, _ := debug.ReadBuildInfo(); slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		t.Skip("the program is measured as it is released: a service that the race detector slows makes it no other")
 	}
 	sim := simulator.New(simulator.Options{Concurrent: openTasks, Unthrottled: true})
 	server := httptest.NewServer(sim)
