@@ -33,13 +33,13 @@ const (
 // binaries holds what build made; TestMain removes it.
 var binaries string
 
-// These tests wait for other processes more than they work: twice as many at once as there are processors leave these idle.
+// These tests wait for other processes more than they work: as many at once as there are processors leave these idle.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	err := flag.Set("test.parallel", strconv.Itoa(max(8, runtime.GOMAXPROCS(0))))
-	if err != nil {
-		panic(err)
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		f.Value.Set(strconv.Itoa(max(8, runtime.GOMAXPROCS(0))))
 	}
+	var err error
 	if binaries, err = os.MkdirTemp("", "r2v-mcp-test-"); err != nil {
 		panic(err)
 	}

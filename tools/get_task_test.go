@@ -99,7 +99,7 @@ func TestBillThatCannotBeRead(t *testing.T) {
 	created := w.answer("generate_r2v", wan27(nil))
 	task := w.answer("get_task", arguments{"task_id": created["task_id"], "wait_seconds": 20})
 	require.Equal(t, "yes", task["charged"])
-	require.Contains(t, warningsOf(task), "the service sent no usage that can be read, and is asked again until ")
+	require.Contains(t, warningsOf(task), "the service sent no usage that can be read yet, and is asked again by a server with its key")
 	require.Contains(t, warningsOf(task), ": look at the bill in the Model Studio console")
 }
 

@@ -49,7 +49,7 @@ func TestABillThatComesAfterTheEndIsAskedFor(t *testing.T) {
 		ended := time.Now()
 		require.Equal(t, "SUCCEEDED", task["status"])
 		require.NotContains(t, task["cost"], "billed")
-		require.Contains(t, warningsOf(task), "the service has told no bill, and is asked again until ")
+		require.Contains(t, warningsOf(task), "the service has told no bill yet, and is asked again by a server with its key: look at the bill in ")
 		require.Contains(t, w.refused("generate_r2v", w.clip(arguments{"prompt": "another"})), "PriceUnknown", "one clip without a rate at a time")
 
 		time.Sleep(2 * time.Minute)

@@ -133,8 +133,8 @@ func (s *Set) unbilled(t *video.Task) string {
 	if t.Estimate == nil {
 		words = "the service has told no bill"
 	}
-	if until := t.EndedAt.Add(video.Lifetime); t.Usage == nil && time.Now().Before(until) {
-		words += ", and is asked again until " + stamp(until).Format(time.RFC3339)
+	if !t.BillAt.IsZero() {
+		words += " yet, and is asked again by a server with its key"
 	}
 	words += ": look at the bill in " + s.Console
 	if held := t.Held(); held != nil {

@@ -115,7 +115,7 @@ func (l *Ledger) yield(ctx context.Context, tx *sql.Tx, id, providerTaskID strin
 // doubtAgain takes from a purchase the id that it found, and all that is known by it: the whole estimate is held again.
 const doubtAgain = `UPDATE r2v_task SET provider_task_id = NULL, found = 0, status = 'UNKNOWN', failure = $2, reserved = $3, billed = '', usage = '',
 	submitted_at = 0, scheduled_at = 0, ended_at = 0, video_url = '', saved_to = '', save_error = '', trouble = '', due_at = NULL,
-	progress = 0, callback = '', callback_due_at = NULL, version = version + 1`
+	progress = 0, callback = '', callback_due_at = NULL, bill_due_at = NULL, version = version + 1`
 
 func disowned() string {
 	return pack(&video.Failure{Code: "Disowned", Message: "the task that was found for it is another one's"})
@@ -190,7 +190,8 @@ func (l *Ledger) Looked(ctx context.Context, id string, s video.Snapshot, next t
 		failure = CASE WHEN status = 'SUCCEEDED' THEN failure ELSE CAST($9 AS TEXT) END,
 		billed   = CASE WHEN CAST($10 AS TEXT) <> '' THEN CAST($10 AS TEXT) ELSE billed END,
 		reserved = CASE WHEN CAST($11 AS BIGINT) >= 0 AND (status <> 'SUCCEEDED' OR CAST($2 AS TEXT) = 'SUCCEEDED') THEN CAST($11 AS BIGINT) ELSE reserved END,
-		due_at = $12, progress = CASE WHEN CAST($13 AS BIGINT) > 0 THEN CAST($13 AS BIGINT) ELSE progress END, version = version + 1, `+tell(ends, "$14", "$15")+` WHERE id = $1 AND `+followed+` RETURNING `+columns,
+		due_at = $12, progress = CASE WHEN CAST($13 AS BIGINT) > 0 THEN CAST($13 AS BIGINT) ELSE progress END, version = version + 1, `+tell(ends, "$14", "$15")+`,
+		bill_due_at = CASE WHEN `+unsettled+` THEN $3 ELSE bill_due_at END WHERE id = $1 AND `+followed+` RETURNING `+columns,
 		s.Status, micros(time.Now()), micros(s.SubmittedAt), micros(s.ScheduledAt), micros(s.EndedAt), s.VideoURL, pack(s.Usage), pack(s.Failure),
 		billed, reserved, due(next), s.Progress, newMessage(), micros(tellAt))
 	return task, changed && !task.Status.Open() && !task.Linkless(), err // it was open or without a link: the statement applies to no other

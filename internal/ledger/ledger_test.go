@@ -29,7 +29,7 @@ type opener func(t *testing.T, o ledger.Options) *ledger.Ledger
 // behave is what every ledger must do, whatever it is kept in. Every rule has a ledger and a clock of its own.
 func behave(t *testing.T, open opener) {
 	for _, tests := range []map[string]func(t *testing.T, l *ledger.Ledger){
-		claims(), repeats(), doubts(), changes(), budgets(), days(), work(), shifts(), duties(), reads(), purchases(), findings(), races(), saves(), tellings(), lists(), watches(), uploads(), owners(), apart(), ends(), shares(), ringing(), doubted(), calls(), untoldEnds(), billing(), given(),
+		claims(), repeats(), doubts(), changes(), budgets(), days(), work(), shifts(), duties(), reads(), purchases(), findings(), races(), saves(), tellings(), lists(), watches(), uploads(), owners(), apart(), ends(), shares(), ringing(), doubted(), calls(), untoldEnds(), billing(), settling(), given(),
 	} {
 		for name, test := range tests {
 			t.Run(name, func(t *testing.T) {

@@ -18,7 +18,7 @@ import (
 // columns of a task, in the order in which they are scanned.
 const columns = "id, owner, upstream, idempotency_key, COALESCE(provider_task_id, ''), found, model, request, " +
 	"status, estimate_low, estimate_high, per_second, currency, billed, created_at, submitted_at, scheduled_at, ended_at, " +
-	"looked_at, video_url, usage, failure, trouble, saved_to, save_error, hold, progress, callback_url, callback, COALESCE(callback_due_at, 0), hint"
+	"looked_at, video_url, usage, failure, trouble, saved_to, save_error, hold, progress, callback_url, callback, COALESCE(callback_due_at, 0), hint, COALESCE(bill_due_at, 0)"
 
 // row is anything that one row can be scanned from.
 type row interface{ Scan(into ...any) error }
@@ -32,18 +32,18 @@ func scan(r row) (video.Task, error) {
 		low, high, perSecond, currency, billed string
 		times                                  [5]int64
 		hold, callbackURL, callback            string
-		callbackAt                             int64
+		callbackAt, billAt                     int64
 	)
 	err := r.Scan(&t.ID, &t.Owner, &t.Upstream, &t.IdempotencyKey, &t.ProviderTaskID, &found, &t.Request.Model, &request,
 		&t.Status, &low, &high, &perSecond, &currency, &billed, &times[0], &times[1], &times[2], &times[3],
-		&times[4], &t.VideoURL, &usage, &failure, &trouble, &t.SavedTo, &t.SaveError, &hold, &t.Progress, &callbackURL, &callback, &callbackAt, &t.Hint)
+		&times[4], &t.VideoURL, &usage, &failure, &trouble, &t.SavedTo, &t.SaveError, &hold, &t.Progress, &callbackURL, &callback, &callbackAt, &t.Hint, &billAt)
 	if errors.Is(err, sql.ErrNoRows) {
 		return video.Task{}, ErrNotFound
 	}
 	if err != nil {
 		return video.Task{}, err
 	}
-	t.Found, t.Currency = found != 0, currency
+	t.Found, t.Currency, t.BillAt = found != 0, currency, fromMicros(billAt)
 	for i, to := range []*time.Time{&t.CreatedAt, &t.SubmittedAt, &t.ScheduledAt, &t.EndedAt, &t.LookedAt} {
 		*to = fromMicros(times[i])
 	}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/shopspring/decimal"
+
 	"r2v-mcp/internal/provider"
 	"r2v-mcp/internal/video"
 )
@@ -48,6 +50,11 @@ func (c counted) Words() provider.Words { return c.to.Words() }
 // Look counts as "look".
 func (c counted) Look(ctx context.Context, id string) (video.Snapshot, error) {
 	return watch(ctx, c.m, "look", func() (video.Snapshot, error) { return c.to.Look(ctx, id) })
+}
+
+// Bill counts as "bill".
+func (c counted) Bill(ctx context.Context, id string, submitted time.Time) (*decimal.Decimal, error) {
+	return watch(ctx, c.m, "bill", func() (*decimal.Decimal, error) { return c.to.Bill(ctx, id, submitted) })
 }
 
 // Cancel counts as "cancel".

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
 
 	"r2v-mcp/dashscope"
@@ -46,6 +47,9 @@ func (f *fake) Create(_ context.Context, p provider.Purchase) (provider.Bought, 
 func (f *fake) Look(_ context.Context, id string) (video.Snapshot, error) {
 	return video.Snapshot{Prompt: "p"}, f.call(id)
 }
+func (f *fake) Bill(_ context.Context, id string, submitted time.Time) (*decimal.Decimal, error) {
+	return &decimal.Zero, f.call(id, submitted)
+}
 func (f *fake) Cancel(_ context.Context, id string) error { return f.call(id) }
 func (f *fake) List(_ context.Context, from, to time.Time, page int) (provider.Page, error) {
 	return provider.Page{Total: 7}, f.call(from, to, page)
@@ -62,6 +66,7 @@ func calls(ctx context.Context, p provider.Provider) map[string]func() error {
 			return err
 		},
 		"look":   func() error { _, err := p.Look(ctx, "a"); return err },
+		"bill":   func() error { _, err := p.Bill(ctx, "a", time.Now()); return err },
 		"cancel": func() error { return p.Cancel(ctx, "a") },
 		"list":   func() error { now := time.Now(); _, err := p.List(ctx, now.Add(-time.Hour), now, 1); return err },
 		"upload": func() error { _, err := p.Upload(ctx, "wan2.7-r2v", provider.File{}); return err },
@@ -97,6 +102,8 @@ func TestWhatIsAskedAndAnsweredPassesUnchanged(t *testing.T) {
 	require.Equal(t, []any{"id", []any{video.Request{Prompt: "x"}}}, []any{bought.ID, inner.got})
 	snapshot, _ := p.Look(ctx, "a")
 	require.Equal(t, []any{"p", []any{"a"}}, []any{snapshot.Prompt, inner.got})
+	bill, _ := p.Bill(ctx, "c", time.Unix(3, 0))
+	require.Equal(t, []any{&decimal.Zero, []any{"c", time.Unix(3, 0)}}, []any{bill, inner.got})
 	require.NoError(t, p.Cancel(ctx, "b"))
 	require.Equal(t, []any{"b"}, inner.got)
 	from, to := time.Unix(1, 0), time.Unix(2, 0)
@@ -183,7 +190,9 @@ func TestEveryKindOfErrorHasItsOutcome(t *testing.T) {
 					body = `{"code":"` + tt.code + `","message":"said the service","request_id":"r"}`
 				}
 				m := metrics.New("dev")
-				for _, call := range calls(t.Context(), m.Provider(answering(t, tt.status, body))) {
+				asked := calls(t.Context(), m.Provider(answering(t, tt.status, body)))
+				delete(asked, "bill") // DashScope is not asked for it
+				for _, call := range asked {
 					require.Error(t, call())
 				}
 				got := scrape(t, m)

@@ -39,6 +39,11 @@ func DashScopeWords() Words {
 // Words are Model Studio's: see [Provider].
 func (d *DashScope) Words() Words { return DashScopeWords() }
 
+// Bill knows of none that Look does not tell: see [Provider].
+func (d *DashScope) Bill(context.Context, string, time.Time) (*decimal.Decimal, error) {
+	return nil, nil
+}
+
 // Create buys a clip: see [Provider]. DashScope knows neither keys of purchases nor callbacks, and holds nothing.
 func (d *DashScope) Create(ctx context.Context, p Purchase) (Bought, error) {
 	m := d.catalogue.Model(p.Request.Model)

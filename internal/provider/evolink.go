@@ -99,9 +99,7 @@ func (e *EvoLink) Look(ctx context.Context, id string) (video.Snapshot, error) {
 		if len(task.Results) > 0 {
 			s.VideoURL = task.Results[0]
 		}
-		if s.Bill = credits(task.CreditsUsed); s.Bill == nil {
-			s.Bill = e.listedBill(ctx, id)
-		}
+		s.Bill = credits(task.CreditsUsed)
 	case video.Failed:
 		s.Status, s.Failure = relayFailure(task)
 	}

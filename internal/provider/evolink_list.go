@@ -31,7 +31,7 @@ func (e *EvoLink) List(ctx context.Context, from, to time.Time, page int) (Page,
 	if another := err == nil && list.Page > 0 && list.Page != page; another || refused && page > 1 {
 		return Page{Last: true, Doubtful: true, Broken: true}, nil // what it says beyond its end is in no document
 	}
-	if refused && (known.StatusCode == http.StatusNotFound || known.StatusCode == http.StatusMethodNotAllowed) {
+	if refused && noList(err) {
 		return Page{}, unlisted(NotSupported, "the relay has no list of tasks: it is in none of its documents")
 	}
 	if err != nil {
@@ -53,19 +53,38 @@ func (e *EvoLink) List(ctx context.Context, from, to time.Time, page int) (Page,
 	return out, nil
 }
 
-// listedBill is what the list says of a clip that was just made, where its own answer says no bill: the documents have none in that. Nil
-// where it is not among the newest, or the list does not say either.
-func (e *EvoLink) listedBill(ctx context.Context, id string) *decimal.Decimal {
-	list, err := e.client.ListTasks(ctx, evolink.ListTasksRequest{Status: evolink.StatusCompleted, Page: 1, PageSize: relayPageSize})
-	if err != nil {
-		return nil
-	}
-	for _, t := range list.Tasks {
-		if t.ID == id {
-			return credits(t.CreditsUsed)
+// mostBillPages bounds what is read of the list for one bill.
+const mostBillPages = 4
+
+// Bill reads what a clip was charged from the list, where its own answer says no bill: the documents have none in that. See [Provider]. An
+// account that has finished more clips since than the list is read for is told none.
+func (e *EvoLink) Bill(ctx context.Context, id string, submitted time.Time) (*decimal.Decimal, error) {
+	for page := 1; page <= mostBillPages; page++ {
+		list, err := e.client.ListTasks(ctx, evolink.ListTasksRequest{Status: evolink.StatusCompleted, Page: page, PageSize: relayPageSize})
+		if noList(err) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, unread(e.fail(err), "it is asked for again")
+		}
+		older := false
+		for _, t := range list.Tasks {
+			if t.ID == id {
+				return credits(t.CreditsUsed), nil
+			}
+			older = older || !t.Created.IsZero() && t.Created.Before(submitted.Add(-time.Hour))
+		}
+		if older || relayLast(list, page) {
+			break
 		}
 	}
-	return nil
+	return nil, nil
+}
+
+// noList reports the answer of a relay that has no list of tasks.
+func noList(err error) bool {
+	e, ok := errors.AsType[*evolink.Error](err)
+	return ok && (e.StatusCode == http.StatusNotFound || e.StatusCode == http.StatusMethodNotAllowed) && e.Fate() == evolink.FateRefused
 }
 
 // relayLast tells whether no page follows: nothing is on this one, or all that there is on the first. What a page is said to hold at the most

@@ -54,15 +54,55 @@ func TestABillIsLookedForInTheListWhereTheTaskTellsNone(t *testing.T) {
 			if tt.list != "" {
 				answers["/v1/tasks"] = tt.list
 			}
-			s, err := relayed(t, answers).Look(t.Context(), "task-unified-1-a")
+			p := relayed(t, answers)
+			s, err := p.Look(t.Context(), "task-unified-1-a")
 			require.NoError(t, err)
 			require.Equal(t, video.Succeeded, s.Status)
 			require.Equal(t, "https://media.example/a.mp4", s.VideoURL)
-			require.Equal(t, tt.want == "", s.Bill == nil)
-			if s.Bill != nil {
-				require.Equal(t, tt.want, s.Bill.String())
+			bill := s.Bill
+			if bill == nil {
+				bill, err = p.Bill(t.Context(), "task-unified-1-a", time.Now())
+				require.NoError(t, err)
+			}
+			require.Equal(t, tt.want == "", bill == nil)
+			if bill != nil {
+				require.Equal(t, tt.want, bill.String())
 			}
 		})
+	}
+}
+
+// A bill may be some pages down, and is not looked for beyond what is older than its clip.
+func TestABillIsLookedForAsFarAsItCanBe(t *testing.T) {
+	now := time.Now()
+	asked := map[string]int{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		page := r.URL.Query().Get("page")
+		asked[page]++
+		row, created := "other-"+page, now
+		switch page {
+		case "2":
+			created = now.Add(-90 * time.Minute)
+		case "3":
+			row = "a"
+		case "4":
+			created = now.Add(-9 * time.Hour)
+		}
+		_, _ = fmt.Fprintf(w, `{"data":[{"id":"task-unified-1-%s","credits_used":34,"created_at":%d}],"page":%s,"total":400}`, row, created.Unix(), page)
+	}))
+	t.Cleanup(server.Close)
+	client, err := evolink.New(evolink.Config{BaseURL: server.URL, APIKey: "sk-evo-test"})
+	require.NoError(t, err)
+	p := provider.NewEvoLink(client, nil)
+	bill, err := p.Bill(t.Context(), "task-unified-1-a", now.Add(-2*time.Hour))
+	require.NoError(t, err)
+	require.Equal(t, "34", bill.String())
+	for submitted, pages := range map[time.Time]int{now.Add(-20 * time.Hour): 4, now.Add(-3 * time.Hour): 4, now: 2} {
+		clear(asked)
+		bill, err = p.Bill(t.Context(), "task-unified-1-lost", submitted)
+		require.NoError(t, err)
+		require.Nil(t, bill)
+		require.Len(t, asked, pages)
 	}
 }
 

@@ -23,6 +23,9 @@ type Provider interface {
 	// Look reads a task as it stands. An id that the provider does not know, or no longer knows, is no error: its status
 	// is UNKNOWN.
 	Look(ctx context.Context, id string) (video.Snapshot, error)
+	// Bill reads what a clip that was submitted then and has ended was charged, where Look does not tell it: nil where the provider does not
+	// say, or not yet.
+	Bill(ctx context.Context, id string, submitted time.Time) (*decimal.Decimal, error)
 	// Cancel stops a task that is still PENDING. A refusal because it is not PENDING any more has the code "NotPending".
 	// After an error that is Retryable the task may or may not be cancelled, and asking again is free. A provider that has no such call
 	// says so with the code [NotSupported].
@@ -114,6 +117,11 @@ func (p WithoutKey) Create(context.Context, Purchase) (Bought, error) { return B
 // Look refuses.
 func (p WithoutKey) Look(context.Context, string) (video.Snapshot, error) {
 	return video.Snapshot{}, p.refuse()
+}
+
+// Bill refuses.
+func (p WithoutKey) Bill(context.Context, string, time.Time) (*decimal.Decimal, error) {
+	return nil, p.refuse()
 }
 
 // Cancel refuses.

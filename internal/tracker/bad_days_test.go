@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
 
 	"r2v-mcp/internal/provider"
@@ -149,7 +150,10 @@ func (crashing) Create(context.Context, provider.Purchase) (provider.Bought, err
 	panic("create")
 }
 func (crashing) Look(context.Context, string) (video.Snapshot, error) { panic("look") }
-func (crashing) Cancel(context.Context, string) error                 { panic("cancel") }
+func (crashing) Bill(context.Context, string, time.Time) (*decimal.Decimal, error) {
+	panic("bill")
+}
+func (crashing) Cancel(context.Context, string) error { panic("cancel") }
 func (crashing) List(context.Context, time.Time, time.Time, int) (provider.Page, error) {
 	panic("list")
 }

@@ -9,82 +9,149 @@ import (
 )
 
 const (
-	// firstBill is how long after a clip's end its bill is asked for again that was not told with it; the pauses double from there, up to slowBill.
+	// firstBill is the first pause after a clip's bill was asked for in vain; they double from there, up to slowBill.
 	firstBill, slowBill = 10 * time.Second, 30 * time.Minute
-	// billsEvery is how often it is looked for clips without a bill whose end another process has recorded, and billsLater how long a service
-	// that fails is left alone with them.
-	billsEvery, billsLater = 10 * time.Minute, time.Minute
+	// billLease is how long a question for a bill is its process's: longer than it can take, with its places in line.
+	billLease = 5 * time.Minute
+	// manyBills is how many are asked for in a row.
+	manyBills = 16
+	// billsIdle is how often it is looked for bills that another process has left behind.
+	billsIdle = 10 * time.Minute
+	// billsLater is how long a service that fails is left alone with bills.
+	billsLater = time.Minute
 )
 
-// bills asks for the bills of clips whose end told none, which may be settled later, until the provider forgets the clip. Without a bill nobody
-// knows what was spent, and under a day's budget a clip without a rate keeps the next from being bought. It returns when it is worth asking again.
-func (t *Tracker) bills(ctx context.Context) (time.Time, error) {
-	now := time.Now()
-	if at := t.billsFrom(now); at.After(now) {
-		return at, nil
-	}
-	tasks, err := t.Ledger.Billless(ctx)
-	if len(tasks) > 0 && t.keyless() {
-		tasks = nil // they are for a server that may ask
-	}
-	next, failed := now.Add(billsEvery), 0
-	for i := range tasks {
-		if at := billAt(&tasks[i], now); at.After(now) {
-			next = earlier(next, at)
-			continue
-		}
-		e := t.bill(ctx, tasks[i])
-		if err = errors.Join(err, e); e == nil {
-			next = earlier(next, now.Add(firstBill))
-			continue
-		}
-		if failed++; failed == mostFailures || leftAlone(e) > 0 {
-			next = now.Add(max(billsLater, leftAlone(e)))
-			break
-		}
-	}
-	return t.billsBy(next), err
-}
-
-// billsFrom is when bills are asked for next. Where that is now, it is taken for done.
-func (t *Tracker) billsFrom(now time.Time) time.Time {
+// till rings when a bill is to be asked for that was not told with the end.
+func (t *Tracker) till() chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	due := t.billsAt
-	if !due.After(now) {
-		t.billsAt = now.Add(billsEvery)
+	if t.billed == nil {
+		t.billed = make(chan struct{}, 1)
 	}
-	return due
+	return t.billed
 }
 
-// billsBy makes bills be asked for by then, and returns when they are.
-func (t *Tracker) billsBy(at time.Time) time.Time {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.billsAt = earlier(t.billsAt, at)
-	return t.billsAt
+// charge makes this process look which bills are to be asked for.
+func (t *Tracker) charge() {
+	select {
+	case t.till() <- struct{}{}:
+	default: // it rings already
+	}
 }
 
-// bill asks once for the bill of a clip. One that cannot be read comes after all others.
-func (t *Tracker) bill(ctx context.Context, task video.Task) error {
-	s, err := t.ask(ctx, task.ProviderTaskID, t.ReadInterval)
-	if errors.Is(err, errEarly) {
+// billRound asks for the bills that are due, and returns how long there is nothing more to do. A bill may be settled after the end, and without
+// one nobody knows what was spent; under a day's budget a clip without a rate keeps the next from being bought.
+func (t *Tracker) billRound(ctx context.Context) (pause time.Duration) {
+	defer func() {
+		if p := recover(); p != nil {
+			pause = billsLater
+			t.crashed(ctx, p)
+		}
+	}()
+	if aside := time.Until(t.billsAside); aside > 0 {
+		return aside
+	}
+	at, err := t.Ledger.NextBill(ctx)
+	if err == nil && !at.IsZero() && !at.After(time.Now()) {
+		err = t.askBills(ctx)
+		at = time.Now().Add(firstPause)
+	}
+	switch {
+	case err != nil && ctx.Err() == nil:
+		t.complain(ctx, err)
+		return firstBill
+	case at.IsZero():
+		return billsIdle
+	}
+	return max(firstPause, min(billsIdle, time.Until(at)))
+}
+
+// askBills asks for bills in turn. A service that fails again and again is left alone for a while, and longer where it refuses this process: the
+// bills are due for others meanwhile.
+func (t *Tracker) askBills(ctx context.Context) error {
+	if t.keyless() {
+		t.billsAside = time.Now().Add(billsIdle)
 		return nil
 	}
-	now, told, e := t.Ledger.Billed(context.WithoutCancel(ctx), task, s)
-	if !told {
-		return errors.Join(err, e)
+	due, err := t.Ledger.DueBills(ctx, manyBills)
+	failed := 0 // in a row: what fails for one clip may work for the next
+	for _, task := range due {
+		mine, taken, err := t.Ledger.TakeBill(ctx, task, time.Now().Add(billLease))
+		if err != nil {
+			return err
+		}
+		if !taken {
+			continue
+		}
+		if err = t.askBill(ctx, mine); err == nil {
+			failed = 0
+			continue
+		}
+		if failed++; failed < mostFailures && leftAlone(err) == 0 {
+			continue
+		}
+		t.billsAside = time.Now().Add(max(billsLater, leftAlone(err)))
+		if known, ok := errors.AsType[*video.Error](err); ok && !known.Retryable {
+			t.billsAside = time.Now().Add(billsIdle)
+		}
+		return err
 	}
-	t.Logger.InfoContext(ctx, "billed", "task", now.ID, "provider_task_id", now.ProviderTaskID, "bill", now.Billed)
-	t.dial()
-	if t.Billed != nil {
-		t.Billed(now)
-	}
-	return nil
+	return err
 }
 
-// billAt is when a clip's bill is worth asking for: the pauses are as long as it was asked for in vain.
-func billAt(task *video.Task, now time.Time) time.Time {
-	asked := earlier(task.LookedAt, now) // what is further ahead is of before the clock was set back
-	return asked.Add(min(slowBill, max(firstBill, asked.Sub(task.EndedAt))))
+// askBill asks for the bill of a clip that this process has taken, and records what comes of it.
+func (t *Tracker) askBill(ctx context.Context, task video.Task) error {
+	s, err := t.readBill(ctx, task)
+	if ctx.Err() != nil {
+		return ctx.Err() // the next process has it when the lease is over
+	}
+	next := billAgain(&task, time.Now())
+	if err != nil && !next.IsZero() {
+		next = billSoon(err, next)
+	}
+	now, told, e := t.Ledger.Billed(context.WithoutCancel(ctx), task, s, next)
+	if told {
+		t.Logger.InfoContext(ctx, "billed", "task", now.ID, "provider_task_id", now.ProviderTaskID, "bill", now.Billed)
+		if t.Billed != nil {
+			t.Billed(now)
+		}
+	}
+	if e == nil && now.BillAt.IsZero() {
+		t.announce(context.WithoutCancel(ctx), &now)
+	}
+	return errors.Join(err, e)
+}
+
+// readBill reads a clip that has ended once more, if it was not read a moment ago, and then whatever else tells its bill.
+func (t *Tracker) readBill(ctx context.Context, task video.Task) (video.Snapshot, error) {
+	s, err := t.ask(ctx, task.ProviderTaskID, t.apart())
+	if err != nil && !errors.Is(err, errEarly) {
+		return video.Snapshot{}, err
+	}
+	if s.Bill != nil || s.Usage != nil {
+		return s, nil
+	}
+	if err := t.turn(ctx, "list"); err != nil {
+		return video.Snapshot{}, err
+	}
+	bill, err := t.Provider.Bill(ctx, task.ProviderTaskID, since(&task))
+	return video.Snapshot{Status: video.Succeeded, Bill: bill}, err
+}
+
+// billAgain is when a bill is asked for again: after pauses as long as it was asked for in vain, until the provider forgets the clip.
+func billAgain(task *video.Task, now time.Time) time.Time {
+	vain := now.Sub(task.EndedAt).Abs() // a clock may have been set back
+	if vain > video.Lifetime {
+		return time.Time{}
+	}
+	return now.Add(min(slowBill, max(firstBill, vain)))
+}
+
+// billSoon is when a bill is asked for again that could not be: in a minute where this process is refused, for others, and not before that.
+func billSoon(err error, next time.Time) time.Time {
+	soon := time.Now().Add(billsLater)
+	if known, ok := errors.AsType[*video.Error](err); ok && !known.Retryable || next.Before(soon) {
+		return soon
+	}
+	return next
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
 
 	"r2v-mcp/internal/provider"
@@ -26,6 +27,10 @@ type relay struct {
 	tasks map[string]video.Snapshot
 	hints map[string]string // where each create wants its callback
 	reads map[string][]time.Time
+
+	bills     map[string]*decimal.Decimal // that the list tells
+	billErr   error
+	billReads int
 }
 
 func newRelay() *relay {
@@ -74,6 +79,13 @@ func (r *relay) List(context.Context, time.Time, time.Time, int) (provider.Page,
 		page.Tasks = append(page.Tasks, provider.Listed{ID: id, Status: video.Running, Model: "wan2.7-r2v", SubmittedAt: s.SubmittedAt, Progress: r.percent})
 	}
 	return page, nil
+}
+
+func (r *relay) Bill(_ context.Context, id string, _ time.Time) (*decimal.Decimal, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.billReads++
+	return r.bills[id], r.billErr
 }
 
 func (r *relay) Cancel(context.Context, string) error {

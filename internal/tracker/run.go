@@ -31,6 +31,7 @@ func (t *Tracker) Run(ctx context.Context) {
 	var calls sync.WaitGroup
 	defer calls.Wait()
 	calls.Go(func() { t.RunCallbacks(ctx) }) // they have a rhythm of their own, in which a service that is slow has no say
+	calls.Go(func() { repeat(ctx, t.till(), t.billRound) })
 	repeat(ctx, t.bell(), t.Round)
 }
 
@@ -95,7 +96,7 @@ func (t *Tracker) Round(ctx context.Context) (pause time.Duration) {
 		}
 	}()
 	next := time.Now().Add(idle)
-	for _, duty := range []func(context.Context) (time.Time, error){t.overdue, t.sweep, t.bills} {
+	for _, duty := range []func(context.Context) (time.Time, error){t.overdue, t.sweep} {
 		at, err := duty(ctx)
 		if err != nil && ctx.Err() == nil {
 			t.complain(ctx, err)

@@ -70,7 +70,9 @@ type Tracker struct {
 	hangUp  context.CancelFunc
 
 	lookLost time.Time // when it is looked for ends next that nobody was told of
-	billsAt  time.Time // when bills are asked for next that were not told with the end
+
+	billed     chan struct{} // a bill is to be asked for
+	billsAside time.Time     // until then this process asks for none; for the loop that asks alone
 
 	complained time.Time // when an outage was last told
 }

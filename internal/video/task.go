@@ -61,6 +61,7 @@ type Task struct {
 	SaveError string    // why the last attempt to save failed
 
 	Billed  *decimal.Decimal // what the usage costs, nil until it is known
+	BillAt  time.Time        // when the bill is asked for next that was not told with the end; zero where it is not
 	Trouble *Failure         // why the newest state could not be had, nil when it could
 	Found   bool             // the provider's id was found in its list: the answer to the create was lost
 	Owner   string           // whose task it is; empty where there is only one person

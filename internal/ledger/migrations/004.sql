@@ -11,5 +11,6 @@ CREATE INDEX r2v_task_untold ON r2v_task (upstream, created_at) WHERE callback_u
 -- A name of the task that only the provider is told, for callbacks of its own.
 ALTER TABLE r2v_task ADD COLUMN hint TEXT NOT NULL DEFAULT '';
 CREATE UNIQUE INDEX r2v_task_hint ON r2v_task (hint) WHERE hint <> '';
--- Clips of whose end no bill was told.
-CREATE INDEX r2v_task_billless ON r2v_task (upstream, ended_at) WHERE status = 'SUCCEEDED' AND billed = '' AND usage = '';
+-- When the bill of a clip is asked for that was not told with its end.
+ALTER TABLE r2v_task ADD COLUMN bill_due_at BIGINT;
+CREATE INDEX r2v_task_bill ON r2v_task (upstream, bill_due_at) WHERE bill_due_at IS NOT NULL;
