@@ -157,7 +157,7 @@ func TestAReceiverGetsItOnceThoughTheServerIsKilledBetweenAttempts(t *testing.T)
 	first := greeted(t, env...)
 	made := first.ask("generate_r2v", calling(h, "once")).answer
 	failed := h.wait(2, 20*time.Second)
-	require.Eventually(t, func() bool { return strings.Contains(first.callbackOf(made.TaskID).Error, "502") }, time.Second, time.Millisecond,
+	require.Eventually(t, func() bool { return strings.Contains(first.callbackOf(made.TaskID).Error, "502") }, 1800*time.Millisecond, time.Millisecond,
 		"it is killed once it has written down that the second attempt has failed")
 	first.kill()
 	h.closed.Store(true)

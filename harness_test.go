@@ -131,7 +131,7 @@ func until(t *testing.T, env []string, want string, args ...string) *running {
 // untilOf is until, for any program.
 func untilOf(t *testing.T, path string, env []string, want string, args ...string) *running {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
 	r := &running{cmd: exec.CommandContext(ctx, path, args...), said: &lines{want: want, seen: make(chan struct{})}}
 	r.cmd.Env, r.cmd.Stdout, r.cmd.Stderr = env, r.said, r.said // one writer for both: os/exec writes to it from one goroutine

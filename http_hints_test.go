@@ -98,7 +98,7 @@ func takesHints(t *testing.T) *hinted {
 	h.count = counted.Handler()
 	l := ledger.New(ledger.Options{Path: filepath.Join(t.TempDir(), "ledger.db"), Upstream: "relay", Window: time.Minute})
 	h.tasks = &tracker.Tracker{
-		Provider: h.caller, Ledger: l, PollInterval: time.Minute, ReadInterval: 300 * time.Millisecond, CreateTurn: time.Millisecond, Logger: logger, Hinted: counted.Hint,
+		Provider: h.caller, Ledger: l, PollInterval: time.Minute, ReadInterval: time.Second, CreateTurn: time.Millisecond, Logger: logger, Hinted: counted.Hint,
 	}
 	srv := httptest.NewServer(serve.Handler(serve.Options{
 		Server: serve.NewServer("test", "", nil), Logger: logger, Callback: h.tasks.Hint, CallbackRefused: func() { counted.Hint("refused") },
@@ -176,7 +176,7 @@ func TestACallbackIsBelievedInNothing(t *testing.T) {
 	h.comesTo("looked", 2)
 	require.Equal(t, 2, h.times(), "twice the same is one look more, in its time")
 	h.mu.Lock()
-	require.GreaterOrEqual(t, h.latest[1].Sub(h.latest[0]), 300*time.Millisecond)
+	require.GreaterOrEqual(t, h.latest[1].Sub(h.latest[0]), time.Second)
 	h.mu.Unlock()
 
 	for _, path := range []string{"aaaaaaaaaaaaaaaaaaaaaaaaaa", task.ID, "x"} {

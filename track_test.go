@@ -3,6 +3,7 @@ package main_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,7 +14,7 @@ import (
 // abandoned makes a task with a server that is then killed, and returns the task's id.
 func abandoned(t *testing.T, env []string, prompt string) string {
 	t.Helper()
-	p := greeted(t, env...)
+	p := greeted(t, append(slices.Clone(env), "R2V_POLL_INTERVAL=1m")...) // its looks are not what is tested
 	made := p.ask("generate_r2v", waving(prompt)).answer
 	require.NotEmpty(t, made.ProviderTaskID)
 	p.kill()

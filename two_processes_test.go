@@ -18,7 +18,7 @@ func servers(t *testing.T, n int, env []string) []*process {
 	t.Helper()
 	var all []*process
 	for range n {
-		all = append(all, greeted(t, env...))
+		all = append(all, greetedFor(t, 2*time.Minute, env...))
 	}
 	return all
 }

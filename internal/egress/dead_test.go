@@ -49,9 +49,6 @@ func TestAStatusOfALaterPartIsToldAsWell(t *testing.T) {
 }
 
 func TestWhichConnectionsAreFinal(t *testing.T) {
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	closed.Close()
 	secure := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	secure.Config.ErrorLog = nil
 	defer secure.Close()
@@ -62,7 +59,7 @@ func TestWhichConnectionsAreFinal(t *testing.T) {
 		address, why string
 		dead         bool
 	}{
-		{"http://" + closed.Addr().String(), "127.0.0.1 refuses connections", true},
+		{"http://127.0.0.1:1", "127.0.0.1 refuses connections", true},
 		{"http://nowhere.example/", "nowhere.example is a name that does not exist", true},
 		{"http://both.example/", "both.example leads to a loopback address: only public addresses are reached", true},
 		{"ftp://media.example/", "the address's scheme is neither http nor https", true},
