@@ -57,7 +57,7 @@ func (c *caller) Look(_ context.Context, id string) (video.Snapshot, error) {
 	case "":
 		return video.Snapshot{Status: video.Unknown}, nil
 	case video.Succeeded:
-		return video.Snapshot{Status: video.Succeeded, VideoURL: "https://media.example/a.mp4"}, nil
+		return video.Snapshot{Status: video.Succeeded, VideoURL: "https://media.example/a.mp4", Bill: &decimal.Zero}, nil
 	}
 	return video.Snapshot{Status: c.tasks[id]}, nil
 }

@@ -44,7 +44,8 @@ type bubbleOptions struct {
 	key          string // instead of the one that the service takes
 	region       string // instead of the simulator's own, which has rates
 	budgetPerDay string
-	callbacks    *listener // who is told of ends; nil where nobody can be
+	callbacks    *listener     // who is told of ends; nil where nobody can be
+	poll         time.Duration // instead of 15 s, for tests of days
 }
 
 func newBubble(t *testing.T, s seller, o bubbleOptions) *bubble {
@@ -56,7 +57,7 @@ func newBubble(t *testing.T, s seller, o bubbleOptions) *bubble {
 	catalogue := whole.For(s.name)
 	dir, wire := t.TempDir(), simulatortest.Transport(w.sim)
 	tasks := &tracker.Tracker{
-		Ledger: bubbleLedger(t, dir, o), PollInterval: 15 * time.Second, Logger: slog.New(slog.DiscardHandler),
+		Ledger: bubbleLedger(t, dir, o), PollInterval: cmp.Or(o.poll, 15*time.Second), Logger: slog.New(slog.DiscardHandler),
 		Saver: clips.Folder{Dir: filepath.Join(dir, "videos"), Client: &http.Client{Transport: wire}},
 	}
 	region := cmp.Or(o.region, w.provide(tasks, cmp.Or(o.key, simulatedKey), catalogue, wire))

@@ -28,10 +28,10 @@ func (l *listener) Send(_ context.Context, _, _ string, body []byte) video.Deliv
 }
 
 // atTheRelay is a bubble at the relay without rates, where one clip after the other is bought under a day's budget.
-func atTheRelay(t *testing.T, scenario func(t *testing.T, w *bubble, l *listener)) {
+func atTheRelay(t *testing.T, poll time.Duration, scenario func(t *testing.T, w *bubble, l *listener)) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &listener{}
-		scenario(t, newBubble(t, sellers()[1], bubbleOptions{region: "evolink", budgetPerDay: "100", callbacks: l}), l)
+		scenario(t, newBubble(t, sellers()[1], bubbleOptions{region: "evolink", budgetPerDay: "100", callbacks: l, poll: poll}), l)
 	})
 }
 
@@ -43,7 +43,7 @@ func calledBack(fault string) arguments {
 
 func TestABillThatComesAfterTheEndIsAskedFor(t *testing.T) {
 	t.Parallel()
-	atTheRelay(t, func(t *testing.T, w *bubble, l *listener) {
+	atTheRelay(t, 0, func(t *testing.T, w *bubble, l *listener) {
 		made := w.answer("generate_r2v", w.clip(calledBack("late-bill")))
 		task := w.ended(made["task_id"])
 		ended := time.Now()
@@ -67,7 +67,7 @@ func TestABillThatComesAfterTheEndIsAskedFor(t *testing.T) {
 
 func TestACallbackTellsABillThatComesSoonAfterTheEnd(t *testing.T) {
 	t.Parallel()
-	atTheRelay(t, func(t *testing.T, w *bubble, l *listener) {
+	atTheRelay(t, 0, func(t *testing.T, w *bubble, l *listener) {
 		made := w.answer("generate_r2v", w.clip(calledBack("no-usage x3")))
 		ended := w.ended(made["task_id"])["ended_at"]
 		time.Sleep(2 * time.Minute)
@@ -80,7 +80,7 @@ func TestACallbackTellsABillThatComesSoonAfterTheEnd(t *testing.T) {
 
 func TestABillThatIsNeverToldIsAskedForEverMoreRarely(t *testing.T) {
 	t.Parallel()
-	atTheRelay(t, func(t *testing.T, w *bubble, l *listener) {
+	atTheRelay(t, 10*time.Minute, func(t *testing.T, w *bubble, l *listener) {
 		made := w.answer("generate_r2v", w.clip(calledBack("no-usage")))
 		w.ended(made["task_id"])
 		before := w.count("get")

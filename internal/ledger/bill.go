@@ -13,14 +13,14 @@ import (
 const (
 	// settled is a success of which the provider has told all that makes its bill.
 	settled = "(billed <> '' OR usage <> '')"
-	// unsettled is a look that ends a purchase without a bill: $8 is the usage, $10 the bill.
-	unsettled = "fingerprint <> '' AND billed = '' AND usage = '' AND CAST($8 AS TEXT) = '' AND CAST($10 AS TEXT) = '' AND CAST($2 AS TEXT) = 'SUCCEEDED' AND " + ends
+	// unsettled is a look that tells a purchase's success without a bill: $8 is the usage, $10 the bill.
+	unsettled = "fingerprint <> '' AND billed = '' AND usage = '' AND CAST($8 AS TEXT) = '' AND CAST($10 AS TEXT) = '' AND CAST($2 AS TEXT) = 'SUCCEEDED' AND bill_due_at IS NULL"
 
 	// A process whose account a clip was not bought with lets the others go first, for a minute: a new key of the same account looks like another.
 	billAt   = "CASE WHEN bill_due_at > $4 THEN $3 WHEN account = $2 THEN bill_due_at ELSE bill_due_at + 60000000 END"
 	billable = " FROM r2v_task WHERE upstream = $1 AND bill_due_at IS NOT NULL"
 	nextBill = "SELECT min(" + billAt + ")" + billable
-	dueBills = "SELECT " + columns + billable + " AND " + billAt + " <= $3 ORDER BY bill_due_at LIMIT $5"
+	dueBills = "SELECT " + columns + billable + " AND " + billAt + " <= $3 ORDER BY ended_at DESC LIMIT $5"
 )
 
 // NextBill is the earliest time at which a clip's bill is to be asked for that was not told with its end, the zero time when none is.
@@ -44,7 +44,7 @@ func (l *Ledger) NextBill(ctx context.Context) (time.Time, error) {
 	return fromMicros(first.Int64), nil
 }
 
-// DueBills returns up to limit clips whose bill is to be asked for now, those first that have waited longest.
+// DueBills returns up to limit clips whose bill is to be asked for now, those first that have ended last: somebody waits for them.
 func (l *Ledger) DueBills(ctx context.Context, limit int) ([]video.Task, error) {
 	now := time.Now()
 	return l.some(ctx, dueBills, l.Upstream, l.Account, micros(now), micros(now.Add(farAhead)), limit)
@@ -73,6 +73,12 @@ func (l *Ledger) Billed(ctx context.Context, taken video.Task, s video.Snapshot,
 		callback_due_at = CASE WHEN callback_due_at > $7 AND `+untried+` AND NOT (`+beingSaved+`) THEN $7 ELSE callback_due_at END`+mine,
 		micros(taken.BillAt), taken.ProviderTaskID, billed, reserved, usage, micros(time.Now()))
 	return task, changed && billed != "", err
+}
+
+// BillBy makes the bill of a clip be asked for at a time that is earlier than it would be. It changes nothing where none is.
+func (l *Ledger) BillBy(ctx context.Context, id string, at time.Time) error {
+	_, err := l.changeMany(ctx, "UPDATE r2v_task SET bill_due_at = $3 WHERE upstream = $1 AND id = $2 AND bill_due_at > $3", id, micros(at))
+	return err
 }
 
 // billOf is the bill of a success as the provider tells it, or by the seconds that it tells, and what that takes of the budget; empty and

@@ -161,7 +161,7 @@ func (l *Ledger) Interrupted(ctx context.Context) (int64, error) {
 // Looked records what the provider said of a task that is open; what it is silent about stays as it was known. A bill replaces
 // what was held for it, a failure sets it free. A success stays one, whatever an older view of it says. A clip that is to be
 // saved is due at next; the zero time is never. It reports whether this call has ended the task: of all calls of all processes
-// one does, that after which the provider is asked no more. A success ends with its link, by when its bill is known. The end's callback is
+// one does, that after which the provider is asked no more. A success ends with its link. Where it tells no bill, that is to be asked for: see [Ledger.DueBills]. The end's callback is
 // due at once; that of a clip that is to be saved, or whose bill is not told yet, waits for that, see [Ledger.Saved] and [Ledger.Billed], but for
 // no longer than a minute. A success whose link never comes is told by [Ledger.CallLost].
 func (l *Ledger) Looked(ctx context.Context, id string, s video.Snapshot, next time.Time) (task video.Task, ended bool, err error) {

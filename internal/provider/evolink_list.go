@@ -26,8 +26,7 @@ func (e *EvoLink) List(ctx context.Context, from, to time.Time, page int) (Page,
 			page, from.UTC(), to.UTC()))
 	}
 	list, err := e.client.ListTasks(ctx, evolink.ListTasksRequest{Page: page, PageSize: relayPageSize})
-	known, refused := errors.AsType[*evolink.Error](err)
-	refused = refused && known.Fate() == evolink.FateRefused && !known.Unauthorized() && !known.Transient()
+	refused := refusedPage(err)
 	if another := err == nil && list.Page > 0 && list.Page != page; another || refused && page > 1 {
 		return Page{Last: true, Doubtful: true, Broken: true}, nil // what it says beyond its end is in no document
 	}
@@ -61,7 +60,7 @@ const mostBillPages = 4
 func (e *EvoLink) Bill(ctx context.Context, id string, submitted time.Time) (*decimal.Decimal, error) {
 	for page := 1; page <= mostBillPages; page++ {
 		list, err := e.client.ListTasks(ctx, evolink.ListTasksRequest{Status: evolink.StatusCompleted, Page: page, PageSize: relayPageSize})
-		if noList(err) {
+		if noList(err) || page > 1 && refusedPage(err) {
 			return nil, nil
 		}
 		if err != nil {
@@ -79,6 +78,12 @@ func (e *EvoLink) Bill(ctx context.Context, id string, submitted time.Time) (*de
 		}
 	}
 	return nil, nil
+}
+
+// refusedPage reports that it is the page that is refused, and neither the key nor the moment.
+func refusedPage(err error) bool {
+	e, ok := errors.AsType[*evolink.Error](err)
+	return ok && e.Fate() == evolink.FateRefused && !e.Unauthorized() && !e.Transient()
 }
 
 // noList reports the answer of a relay that has no list of tasks.

@@ -106,6 +106,26 @@ func TestABillIsLookedForAsFarAsItCanBe(t *testing.T) {
 	}
 }
 
+// What lies beyond the end of a list is in no document: a page that is refused is none.
+func TestABillIsNotThereWhereTheListEnds(t *testing.T) {
+	for _, status := range []int{400, 404, 422} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Query().Get("page") == "1" {
+				_, _ = w.Write([]byte(`{"data":[{"id":"task-unified-1-other","credits_used":34}],"page":1}`))
+				return
+			}
+			w.WriteHeader(status)
+			_, _ = w.Write([]byte(`{"error":{"code":"invalid_parameters","message":"page out of range","type":"invalid_request_error"}}`))
+		}))
+		defer server.Close()
+		client, err := evolink.New(evolink.Config{BaseURL: server.URL, APIKey: "sk-evo-test"})
+		require.NoError(t, err)
+		bill, err := provider.NewEvoLink(client, nil).Bill(t.Context(), "task-unified-1-a", time.Now())
+		require.NoError(t, err)
+		require.Nil(t, bill)
+	}
+}
+
 // What a page is said to hold may be what was asked for: 20 rows of 46 are not all, whatever page_size says.
 func TestAListThatIsCappedIsNotTakenForWhole(t *testing.T) {
 	now := time.Now()

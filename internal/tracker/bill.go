@@ -90,10 +90,7 @@ func (t *Tracker) askBills(ctx context.Context) error {
 		if failed++; failed < mostFailures && leftAlone(err) == 0 {
 			continue
 		}
-		t.billsAside = time.Now().Add(max(billsLater, leftAlone(err)))
-		if known, ok := errors.AsType[*video.Error](err); ok && !known.Retryable {
-			t.billsAside = time.Now().Add(billsIdle)
-		}
+		t.billsAside = time.Now().Add(apartFor(err))
 		return err
 	}
 	return err
@@ -102,14 +99,13 @@ func (t *Tracker) askBills(ctx context.Context) error {
 // askBill asks for the bill of a clip that this process has taken, and records what comes of it.
 func (t *Tracker) askBill(ctx context.Context, task video.Task) error {
 	s, err := t.readBill(ctx, task)
-	if ctx.Err() != nil {
-		return ctx.Err() // the next process has it when the lease is over
+	ending := ctx.Err()
+	ctx = context.WithoutCancel(ctx)
+	next := time.Now() // the next process asks at once
+	if ending == nil {
+		next = t.billAgain(ctx, &task, err)
 	}
-	next := billAgain(&task, time.Now())
-	if err != nil && !next.IsZero() {
-		next = billSoon(err, next)
-	}
-	now, told, e := t.Ledger.Billed(context.WithoutCancel(ctx), task, s, next)
+	now, told, e := t.Ledger.Billed(ctx, task, s, next)
 	if told {
 		t.Logger.InfoContext(ctx, "billed", "task", now.ID, "provider_task_id", now.ProviderTaskID, "bill", now.Billed)
 		if t.Billed != nil {
@@ -117,41 +113,71 @@ func (t *Tracker) askBill(ctx context.Context, task video.Task) error {
 		}
 	}
 	if e == nil && now.BillAt.IsZero() {
-		t.announce(context.WithoutCancel(ctx), &now)
+		t.announce(ctx, &now)
 	}
-	return errors.Join(err, e)
+	return errors.Join(err, e, ending)
 }
 
-// readBill reads a clip that has ended once more, if it was not read a moment ago, and then whatever else tells its bill.
+// readBill reads a clip that has ended once more, if it was not read a moment ago, and then whatever else tells its bill. Where that fails, only
+// that is left alone for a while: a task may tell its bill by itself.
 func (t *Tracker) readBill(ctx context.Context, task video.Task) (video.Snapshot, error) {
 	s, err := t.ask(ctx, task.ProviderTaskID, t.apart())
 	if err != nil && !errors.Is(err, errEarly) {
 		return video.Snapshot{}, err
 	}
-	if s.Bill != nil || s.Usage != nil {
+	if s.Bill != nil || s.Usage != nil || time.Now().Before(t.listsAside) {
 		return s, nil
 	}
 	if err := t.turn(ctx, "list"); err != nil {
 		return video.Snapshot{}, err
 	}
 	bill, err := t.Provider.Bill(ctx, task.ProviderTaskID, since(&task))
-	return video.Snapshot{Status: video.Succeeded, Bill: bill}, err
+	if err != nil && ctx.Err() == nil {
+		t.listsAside = time.Now().Add(apartFor(err))
+		t.Logger.DebugContext(ctx, "bills could not be listed", "err", err)
+	}
+	return video.Snapshot{Status: video.Succeeded, Bill: bill}, nil
 }
 
-// billAgain is when a bill is asked for again: after pauses as long as it was asked for in vain, until the provider forgets the clip.
-func billAgain(task *video.Task, now time.Time) time.Time {
+// apartFor is how long a service is left alone with bills after an error, longer where it refuses this process.
+func apartFor(err error) time.Duration {
+	if known, ok := errors.AsType[*video.Error](err); ok && !known.Retryable {
+		return billsIdle
+	}
+	return max(billsLater, leftAlone(err))
+}
+
+// billAgain is when a bill is asked for again: after pauses as long as it was asked for in vain, until the provider forgets the clip. Where it could
+// not be asked for it is due in a minute, for others, if this process is refused. What a process could not know does not end it for others.
+func (t *Tracker) billAgain(ctx context.Context, task *video.Task, failure error) time.Time {
+	now := time.Now()
 	vain := now.Sub(task.EndedAt).Abs() // a clock may have been set back
 	if vain > video.Lifetime {
-		return time.Time{}
+		mine, err := t.Ledger.Mine(ctx, task.ID)
+		if vain > 2*video.Lifetime || failure == nil && err == nil && mine {
+			return time.Time{}
+		}
+		return now.Add(slowBill)
 	}
-	return now.Add(min(slowBill, max(firstBill, vain)))
-}
-
-// billSoon is when a bill is asked for again that could not be: in a minute where this process is refused, for others, and not before that.
-func billSoon(err error, next time.Time) time.Time {
-	soon := time.Now().Add(billsLater)
-	if known, ok := errors.AsType[*video.Error](err); ok && !known.Retryable || next.Before(soon) {
+	next := now.Add(min(slowBill, max(firstBill, vain)))
+	soon := now.Add(billsLater)
+	known, refused := errors.AsType[*video.Error](failure)
+	if refused && !known.Retryable || failure != nil && next.Before(soon) {
 		return soon
 	}
 	return next
+}
+
+// billWait is how long after its end a task is waited for whose bill is about to be told.
+const billWait = 5 * time.Second
+
+// untilBilled waits for the bill of a clip that has just ended.
+func (t *Tracker) untilBilled(ctx context.Context, task *video.Task) error {
+	left := billWait - time.Since(task.EndedAt).Abs()
+	if task.BillAt.IsZero() || task.Upstream != t.Ledger.Upstream || left <= 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, left)
+	defer cancel()
+	return t.until(ctx, task, func(task *video.Task) bool { return task.BillAt.IsZero() })
 }

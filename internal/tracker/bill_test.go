@@ -44,7 +44,7 @@ func endedAlone(t *testing.T, tr *tracker.Tracker, r *relay, prompt string) vide
 	t.Helper()
 	task := create(t, tr, hooked(t, prompt))
 	time.Sleep(20 * time.Second)
-	r.end(task.ProviderTaskID, video.Succeeded)
+	r.endAlone(task.ProviderTaskID, video.Succeeded)
 	for known(t, tr, task.ID).Status != video.Succeeded {
 		time.Sleep(100 * time.Millisecond)
 	}
@@ -63,10 +63,10 @@ func billedAfter(t *testing.T, tr *tracker.Tracker, id string) time.Duration {
 
 func TestABillIsHadSoonHoweverManyLackTheirs(t *testing.T) {
 	inBubble(t, func(t *testing.T, tr *tracker.Tracker, r *relay, _ *outcomes) {
-		tr.Saver = keeper{}
+		tr.Saver, tr.PollInterval = keeper{}, 5*time.Minute
 		for i := range 60 {
 			task := ordered(t, tr, fmt.Sprintf("Image 1 waves %d", i))
-			r.end(task.ProviderTaskID, video.Succeeded)
+			r.endAlone(task.ProviderTaskID, video.Succeeded)
 		}
 		run(t, tr)
 		time.Sleep(time.Hour)
@@ -129,6 +129,7 @@ func TestABillIsKnownBesideAProcessThatMayNotAsk(t *testing.T) {
 			inBubble(t, func(t *testing.T, tr *tracker.Tracker, r *relay, _ *outcomes) {
 				var asked int
 				other, _ := overRelay(t, tr.Ledger.Path, r)
+				tr.PollInterval, other.PollInterval = 5*time.Minute, 5*time.Minute
 				other.Provider, other.Ledger.Account = stranger{r, &asked, tt.err}, tt.account
 				run(t, other)
 				run(t, tr)
@@ -144,17 +145,17 @@ func TestABillIsKnownBesideAProcessThatMayNotAsk(t *testing.T) {
 
 func TestAServiceThatRefusesIsSeldomAskedForBills(t *testing.T) {
 	inBubble(t, func(t *testing.T, tr *tracker.Tracker, r *relay, _ *outcomes) {
-		tr.Saver = keeper{}
+		tr.Saver, tr.PollInterval = keeper{}, 20*time.Second
 		for i := range 20 {
 			task := ordered(t, tr, fmt.Sprintf("Image 1 waves %d", i))
-			r.end(task.ProviderTaskID, video.Succeeded)
+			r.endAlone(task.ProviderTaskID, video.Succeeded)
 		}
 		stop := run(t, tr)
 		time.Sleep(time.Minute)
 		stop()
 		var asked int
 		other, _ := overRelay(t, tr.Ledger.Path, r)
-		other.Provider = stranger{r, &asked, refusedKey()}
+		other.Provider, other.PollInterval = stranger{r, &asked, refusedKey()}, 10*time.Minute
 		stop = run(t, other)
 		time.Sleep(6 * time.Hour)
 		stop()
@@ -204,15 +205,15 @@ func TestManyProcessesAskForBillsNoMoreThanOne(t *testing.T) {
 	reads := map[int]int{}
 	for _, n := range []int{1, 5} {
 		inBubble(t, func(t *testing.T, tr *tracker.Tracker, r *relay, _ *outcomes) {
-			tr.Saver, tr.ReadInterval, r.slow = keeper{}, 0, 300*time.Millisecond
+			tr.Saver, tr.ReadInterval, tr.PollInterval, r.slow = keeper{}, 0, 5*time.Minute, 300*time.Millisecond
 			for i := range 10 {
 				task := ordered(t, tr, fmt.Sprintf("Image 1 waves %d", i))
-				r.end(task.ProviderTaskID, video.Succeeded)
+				r.endAlone(task.ProviderTaskID, video.Succeeded)
 			}
 			run(t, tr)
 			for range n - 1 {
 				other, _ := overRelay(t, tr.Ledger.Path, r)
-				other.ReadInterval = 0
+				other.ReadInterval, other.PollInterval = 0, 5*time.Minute
 				run(t, other)
 			}
 			time.Sleep(2 * time.Hour)

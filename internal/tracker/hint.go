@@ -105,6 +105,10 @@ func (t *Tracker) followHint(ctx context.Context, hint, providerTaskID string, t
 	}
 	open := task.ProviderTaskID != "" && task.Status.Open()
 	settles := providerTaskID != "" && providerTaskID != task.ProviderTaskID && (task.InDoubt() || refusal(&task) != nil || open && task.Found)
+	if !task.BillAt.IsZero() { // it comes when the bill is confirmed
+		defer t.charge()
+		return hintLooked, t.Ledger.BillBy(ctx, task.ID, time.Now().Add(t.ReadInterval))
+	}
 	if !open && !settles {
 		return hintIgnored, nil
 	}

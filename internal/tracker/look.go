@@ -113,7 +113,7 @@ func endOf(task *video.Task, now time.Time) time.Time {
 // saw records what the provider says of a task, and tells of its end.
 func (t *Tracker) saw(ctx context.Context, id string, s video.Snapshot, next time.Time) (video.Task, error) {
 	now, ended, err := t.Ledger.Looked(ctx, id, s, next)
-	if ended && !now.BillAt.IsZero() {
+	if !now.BillAt.IsZero() {
 		t.charge()
 	}
 	if ended {

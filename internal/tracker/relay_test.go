@@ -98,8 +98,16 @@ func (r *relay) Upload(context.Context, string, provider.File) (provider.Uploade
 
 func (r *relay) Words() provider.Words { return provider.Words{} }
 
-// end ends a task.
+// end ends a task, and a success with its bill.
 func (r *relay) end(id string, s video.Status) {
+	r.endAlone(id, s)
+	if s == video.Succeeded {
+		r.bill(id)
+	}
+}
+
+// endAlone ends a task that tells no bill.
+func (r *relay) endAlone(id string, s video.Status) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.tasks[id] = video.Snapshot{Status: s, SubmittedAt: r.tasks[id].SubmittedAt, VideoURL: "https://media.example/a.mp4"}

@@ -29,7 +29,7 @@ type Tracker struct {
 	Patience     time.Duration // how long Create waits for a purchase before it answers; 0 is 40 s
 	Absence      time.Duration // how long an order of unknown fate is looked for in vain before it was not bought; 0 is [ledger.Doubt]
 	Logger       *slog.Logger  // a line for each purchase and each end, without prompt, link or key
-	// Ended is told of each task's end once, by the process that records it: with its bill, before its clip is saved. It is nil where
+	// Ended is told of each task's end once, by the process that records it: with its bill where the end tells it, before its clip is saved. It is nil where
 	// nobody wants to know; a process that is killed at that moment tells nobody. A purchase that was refused is no task's end.
 	Ended func(context.Context, video.Task)
 	// Billed is told of each bill that came after the end, by the process that records it; nil where nobody wants to know.
@@ -73,6 +73,7 @@ type Tracker struct {
 
 	billed     chan struct{} // a bill is to be asked for
 	billsAside time.Time     // until then this process asks for none; for the loop that asks alone
+	listsAside time.Time     // until then it reads no list for one; for that loop alone
 
 	complained time.Time // when an outage was last told
 }
