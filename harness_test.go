@@ -132,10 +132,10 @@ func until(t *testing.T, env []string, want string, args ...string) *running {
 func untilOf(t *testing.T, path string, env []string, want string, args ...string) *running {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	t.Cleanup(cancel)
 	r := &running{cmd: exec.CommandContext(ctx, path, args...), said: &lines{want: want, seen: make(chan struct{})}}
 	r.cmd.Env, r.cmd.Stdout, r.cmd.Stderr = env, r.said, r.said // one writer for both: os/exec writes to it from one goroutine
 	require.NoError(t, r.cmd.Start())
+	t.Cleanup(func() { cancel(); _ = r.cmd.Wait() }) // it may have been waited for; until then it writes into the test's folders
 	select {
 	case <-r.said.seen:
 	case <-ctx.Done():

@@ -95,7 +95,6 @@ func start(tb testing.TB, path, home string, env ...string) *process {
 func startFor(tb testing.TB, most time.Duration, path, home string, env ...string) *process {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), most)
-	tb.Cleanup(cancel)
 	p := &process{tb: tb, cmd: exec.CommandContext(ctx, path)}
 	p.cmd.Dir = home
 	p.cmd.Env = append([]string{"HOME=" + home, "TMPDIR=" + home, "LocalAppData=" + home}, env...)
@@ -107,6 +106,7 @@ func startFor(tb testing.TB, most time.Duration, path, home string, env ...strin
 	require.NoError(tb, err)
 	p.stdout, p.out = out, bufio.NewReader(out)
 	require.NoError(tb, p.cmd.Start())
+	tb.Cleanup(func() { cancel(); _ = p.cmd.Wait() }) // it may have been waited for; until then it writes into the test's folders
 	return p
 }
 
