@@ -104,7 +104,6 @@ func behindProxy(t *testing.T, see func(*http.Response) error, env ...string) *p
 	t.Helper()
 	p := &proxy{}
 	front := &http.Server{Handler: &httputil.ReverseProxy{
-		Transport:      &http.Transport{}, // the default one is other tests' as well, and an httptest.Server that ends closes its connections
 		Rewrite:        func(r *httputil.ProxyRequest) { r.SetURL(p.to.Load()); r.Out.Host = r.In.Host },
 		ModifyResponse: see,
 		FlushInterval:  -1,

@@ -108,7 +108,7 @@ func TestTheRelaysCallbacksLeadToALook(t *testing.T) {
 	t.Parallel()
 	var to atomic.Pointer[url.URL] // of the server, which is told the front's address before it has one
 	front := httptest.NewTLSServer(&httputil.ReverseProxy{
-		Transport: &http.Transport{}, Rewrite: func(p *httputil.ProxyRequest) { p.SetURL(to.Load()); p.Out.Host = p.In.Host },
+		Rewrite: func(p *httputil.ProxyRequest) { p.SetURL(to.Load()); p.Out.Host = p.In.Host },
 	})
 	t.Cleanup(front.Close)
 	r, home := newRelay(t, simulator.Options{Speed: 120, CallbackClient: front.Client()}), t.TempDir()

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,11 +31,15 @@ const (
 	listLine        = `{"jsonrpc":"2.0","id":2,"method":"tools/list"}`
 )
 
+// lasting is the default transport of many tests at once: of any other an httptest.Server that is closed closes the connections.
+type lasting struct{ http.RoundTripper }
+
 // binaries holds what build made; TestMain removes it.
 var binaries string
 
 // These tests wait for other processes more than they work: as many at once as there are processors leave these idle.
 func TestMain(m *testing.M) {
+	http.DefaultTransport = lasting{http.DefaultTransport}
 	flag.Parse()
 	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
 		f.Value.Set(strconv.Itoa(max(8, runtime.GOMAXPROCS(0))))

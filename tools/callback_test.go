@@ -31,6 +31,8 @@ import (
 
 // These tests wait more than they work, as those of the program do.
 func TestMain(m *testing.M) {
+	// Of any other kind an httptest.Server that is closed closes the connections of all tests.
+	http.DefaultTransport = struct{ http.RoundTripper }{http.DefaultTransport}
 	flag.Parse()
 	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
 		f.Value.Set(strconv.Itoa(max(8, runtime.GOMAXPROCS(0))))

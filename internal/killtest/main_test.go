@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"testing"
 	"time"
@@ -23,6 +24,8 @@ var binaries string
 
 // TestMain makes the test binary a worker where a test has started it as one.
 func TestMain(m *testing.M) {
+	// Of any other kind an httptest.Server that is closed closes the connections of all tests.
+	http.DefaultTransport = struct{ http.RoundTripper }{http.DefaultTransport}
 	flag.Parse()
 	if *asWorker == "" {
 		m.Run() // the testing package ends the process with its result
