@@ -187,9 +187,18 @@ func billing() map[string]func(t *testing.T, l *ledger.Ledger) {
 	}
 }
 
-// settling is what becomes of an end's callback.
+// settling is what becomes of an end and its callback.
 func settling() map[string]func(t *testing.T, l *ledger.Ledger) {
 	return map[string]func(t *testing.T, l *ledger.Ledger){
+		"a bill that comes with the link is not asked for any more": func(t *testing.T, l *ledger.Ledger) {
+			for i, whole := range []video.Snapshot{withBill("0.3"), {Status: video.Succeeded, VideoURL: "https://media.example/a.mp4", Usage: seconds("3.5")}} {
+				task := told(t, l, strconv.Itoa(i), "")
+				look(t, l, task.ID, video.Snapshot{Status: video.Succeeded}, time.Time{})
+				require.Equal(t, []string{task.ID}, dueBills(t, l))
+				look(t, l, task.ID, whole, time.Time{})
+				noBills(t, l)
+			}
+		},
 		"a callback waits for the bill, but not for long": func(t *testing.T, l *ledger.Ledger) {
 			for i, saving := range []bool{false, true} {
 				task := told(t, l, strconv.Itoa(i), "")

@@ -191,7 +191,7 @@ func (l *Ledger) Looked(ctx context.Context, id string, s video.Snapshot, next t
 		billed   = CASE WHEN CAST($10 AS TEXT) <> '' THEN CAST($10 AS TEXT) ELSE billed END,
 		reserved = CASE WHEN CAST($11 AS BIGINT) >= 0 AND (status <> 'SUCCEEDED' OR CAST($2 AS TEXT) = 'SUCCEEDED') THEN CAST($11 AS BIGINT) ELSE reserved END,
 		due_at = $12, progress = CASE WHEN CAST($13 AS BIGINT) > 0 THEN CAST($13 AS BIGINT) ELSE progress END, version = version + 1, `+tell(ends, "$14", "$15")+`,
-		bill_due_at = CASE WHEN `+unsettled+` THEN $3 ELSE bill_due_at END WHERE id = $1 AND `+followed+` RETURNING `+columns,
+		bill_due_at = CASE WHEN `+unsettled+` THEN $3 WHEN CAST($8 AS TEXT) <> '' OR CAST($10 AS TEXT) <> '' THEN NULL ELSE bill_due_at END WHERE id = $1 AND `+followed+` RETURNING `+columns,
 		s.Status, micros(time.Now()), micros(s.SubmittedAt), micros(s.ScheduledAt), micros(s.EndedAt), s.VideoURL, pack(s.Usage), pack(s.Failure),
 		billed, reserved, due(next), s.Progress, newMessage(), micros(tellAt))
 	return task, changed && !task.Status.Open() && !task.Linkless(), err // it was open or without a link: the statement applies to no other

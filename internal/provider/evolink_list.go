@@ -30,7 +30,7 @@ func (e *EvoLink) List(ctx context.Context, from, to time.Time, page int) (Page,
 	if another := err == nil && list.Page > 0 && list.Page != page; another || refused && page > 1 {
 		return Page{Last: true, Doubtful: true, Broken: true}, nil // what it says beyond its end is in no document
 	}
-	if refused && noList(err) {
+	if noList(err) {
 		return Page{}, unlisted(NotSupported, "the relay has no list of tasks: it is in none of its documents")
 	}
 	if err != nil {

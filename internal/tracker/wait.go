@@ -17,9 +17,10 @@ import (
 const findTimeout = 20 * time.Second
 
 // Wait returns the owner's task when it has ended and one attempt to save its clip was made, by this process or another, or after
-// the limit, or when ctx ends; a bill that the end did not tell is waited for a few seconds more. It asks the ledger, never the provider, but for a task that the ledger does not know: that one is
-// looked for at the provider, and followed from then on as the owner's. An error next to a task with an ID says why its newest
-// state could not be had; without an ID the task could not be found. Another's task cannot, in the words for one that does not exist.
+// the limit, or when ctx ends; a bill that the end did not tell is waited for a few seconds more. It asks the ledger, never the
+// provider, but for a task that the ledger does not know: that one is looked for at the provider, and followed from then on as the
+// owner's. An error next to a task with an ID says why its newest state could not be had; without an ID the task could not be found.
+// Another's task cannot, in the words for one that does not exist.
 func (t *Tracker) Wait(ctx context.Context, owner, id string, limit time.Duration) (video.Task, error) {
 	task, err := t.find(ctx, owner, id)
 	if err != nil {
