@@ -4,6 +4,8 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -238,5 +240,29 @@ func TestTheLogSaysOnceAMinuteWhatIsWrongAndWhatToDo(t *testing.T) {
 				require.NotContains(t, journal.String()+tokens.Ready().Error(), hidden)
 			}
 		})
+	}
+}
+
+func TestAWithdrawnTokenOpensNothingWhoeverAsksAtOnce(t *testing.T) {
+	t.Parallel()
+	path := fileOf(t, "alice "+hashed(alices))
+	tokens, clock, _ := open(t, path)
+	for range 100 {
+		rewrite(t, path, "alice "+hashed(alices), "bob "+hashed(bobs))
+		clock.pass(time.Second)
+		require.True(t, knows(t, tokens, bobs))
+		rewrite(t, path, "alice "+hashed(alices))
+		clock.pass(time.Second)
+		var in atomic.Int64
+		var asking sync.WaitGroup
+		for range 8 {
+			asking.Go(func() {
+				if _, err := tokens.Verify(t.Context(), bobs); err == nil {
+					in.Add(1)
+				}
+			})
+		}
+		asking.Wait()
+		require.Zero(t, in.Load(), "who asks while another reads the file is not let in by what was read before")
 	}
 }

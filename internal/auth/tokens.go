@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -17,6 +16,7 @@ const (
 	settled   = 2 * time.Second // a file that was changed within it may change again without showing
 	grace     = time.Minute     // what was read before is good for so long when the file cannot be read
 	sayEvery  = time.Minute     // so often a trouble that lasts is logged
+	patience  = time.Second     // so long who asks waits for another's look at the file
 )
 
 // Tokens are the people of a file and their hashed tokens, a line for each token:
@@ -26,8 +26,9 @@ const (
 // Empty lines and lines that begin with # are left out. Several lines of one name are several tokens of one person, so that a new
 // one can be handed out before the old one goes; the word metrics belongs to its token alone.
 //
-// The file is looked at when it is used, at most once a second, and read again when it has changed. A deleted line opens nothing
-// from then on, whatever the state of the file:
+// The file is looked at when it is used, at most once a second, and read again when it has changed. Who asks meanwhile waits for
+// that, a second at most, so that a disk that hangs holds up nobody for long. A deleted line opens nothing from then on, whatever
+// the state of the file:
 //   - while a line is wrong, others than the owner may write to it, or it has more than a megabyte, those of the people read before
 //     are let in whose lines are still there and say the same. Nobody is added, or comes back, before the file is in order;
 //   - while it cannot be read, those read before are let in for one minute, and then nobody;
@@ -41,8 +42,8 @@ type Tokens struct {
 
 	state atomic.Pointer[state]
 
-	looking sync.Mutex // guards what follows; who does not get it uses what is there
-	looked  time.Time
+	looked  atomic.Pointer[time.Time]
+	looking chan struct{} // holds one while somebody looks, who alone has what follows
 	read    time.Time
 	seen    fs.FileInfo // of a file in order, else nil: the next look is to read it in any case
 	blind   time.Time   // when it could not be read for the first time since it could; zero when it can
@@ -59,7 +60,7 @@ type state struct {
 // OpenTokens reads a file of tokens. It returns an error when it cannot be read, when others than its owner may write to it, when a
 // line is wrong, which is named by its number and never repeated, or when there is no token in it.
 func OpenTokens(path string, logger *slog.Logger) (*Tokens, error) {
-	t := &Tokens{path: path, logger: logger, now: time.Now}
+	t := &Tokens{path: path, logger: logger, now: time.Now, looking: make(chan struct{}, 1)}
 	c, err := readContent(path)
 	if err != nil {
 		return nil, about(path, err)
@@ -72,8 +73,9 @@ func OpenTokens(path string, logger *slog.Logger) (*Tokens, error) {
 		return nil, about(path, err)
 	}
 	t.state.Store(&state{people: people})
-	t.read, t.seen = t.now(), c.info
-	t.looked = t.read
+	now := t.now()
+	t.read, t.seen = now, c.info
+	t.looked.Store(&now)
 	return t, nil
 }
 
@@ -101,23 +103,32 @@ func (t *Tokens) Verify(_ context.Context, token string) (Person, error) {
 	return p, nil
 }
 
-// look reads the file again when it has changed. It never makes two callers wait for one disk.
+// look reads the file again when it has changed, or waits for who does.
 func (t *Tokens) look() {
-	if !t.looking.TryLock() {
+	if !t.due() {
 		return
 	}
-	defer t.looking.Unlock()
+	limit := time.NewTimer(patience)
+	defer limit.Stop()
+	select {
+	case t.looking <- struct{}{}:
+	case <-limit.C:
+		return
+	}
+	defer func() { <-t.looking }()
+	if !t.due() {
+		return
+	}
 	now := t.now()
-	if now.Sub(t.looked) < lookEvery {
-		return
-	}
-	t.looked = now
+	defer t.looked.Store(&now)
 	info, err := os.Stat(t.path)
 	if err == nil && t.seen != nil && same(t.seen, info) && t.read.Sub(info.ModTime()) > settled {
 		return
 	}
 	t.again(now)
 }
+
+func (t *Tokens) due() bool { return t.now().Sub(*t.looked.Load()) >= lookEvery }
 
 // same reports whether nothing tells two looks at a file apart. An editor may put another file in its place.
 func same(a, b fs.FileInfo) bool {
