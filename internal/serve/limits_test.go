@@ -154,16 +154,13 @@ func TestStreamsAskAgainAboutTheTokensOfTheFile(t *testing.T) {
 }
 
 // unfinished sends a message of a megabyte but for its last byte, and returns what ends it.
-func unfinished(t *testing.T, address, token string) (finish func() *http.Response) {
+func unfinished(t *testing.T, client *http.Client, token string) (finish func() *http.Response) {
 	t.Helper()
 	body, sender := io.Pipe()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+address+"/mcp", body)
-	require.NoError(t, err)
-	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("Authorization", "Bearer "+token)
 	text := strings.Replace(rpc("count"), "{", `{"x":"`+strings.Repeat("a", 1<<20)+`",`, 1)
+	r := post(t, "http://srv/mcp", "", token)
+	r.Body, r.ContentLength = body, -1
 	answered := make(chan *http.Response, 1)
-	client := newClient(t)
 	go func() {
 		resp, err := client.Do(r)
 		if err == nil {
@@ -171,41 +168,41 @@ func unfinished(t *testing.T, address, token string) (finish func() *http.Respon
 		}
 		answered <- resp
 	}()
-	_, err = sender.Write([]byte(text[:len(text)-1]))
+	_, err := io.WriteString(sender, text[:len(text)-1])
 	require.NoError(t, err)
 	return func() *http.Response {
-		go func() { _, _ = sender.Write([]byte(text[len(text)-1:])); sender.Close() }()
+		go func() { _, _ = io.WriteString(sender, text[len(text)-1:]); sender.Close() }()
 		return <-answered
 	}
 }
 
 func TestLargeMessagesOfOnePersonAreFew(t *testing.T) {
-	t.Parallel()
-	srv := start(t, serve.Options{Server: newDesk().tools, Auth: (&fakeAuth{}).require})
-	client, url := newClient(t), "http://"+srv.address+"/mcp"
-	large := strings.Replace(rpc("count"), "{", `{"x":"`+strings.Repeat("a", 70<<10)+`",`, 1)
-	var held []func() *http.Response
-	for range 8 {
-		held = append(held, unfinished(t, srv.address, "ann"))
-	}
-	var resp *http.Response
-	var text string
-	require.Eventually(t, func() bool { // what was written may still be on its way
-		resp, text = do(t, client, post(t, url, large, ann))
-		return resp.StatusCode == http.StatusTooManyRequests
-	}, 10*time.Second, 10*time.Millisecond)
-	require.NotEmpty(t, resp.Header.Get("Retry-After"))
-	require.Contains(t, text, "nothing was done or charged")
-	resp, _ = do(t, client, post(t, url, rpc("count"), ann))
-	require.Equal(t, http.StatusOK, resp.StatusCode, "small ones pass")
-	resp, _ = do(t, client, post(t, url, large, "Authorization: Bearer bob"))
-	require.Equal(t, http.StatusOK, resp.StatusCode, "and another's")
-	require.Equal(t, http.StatusOK, held[0]().StatusCode)
-	resp, _ = do(t, client, post(t, url, large, ann))
-	require.Equal(t, http.StatusOK, resp.StatusCode, "an answered one makes room")
-	for _, finish := range held[1:] {
-		require.Equal(t, http.StatusOK, finish().StatusCode)
-	}
+	bubble(t, serve.Options{Server: newDesk().tools, Auth: (&fakeAuth{}).require}, func(t *testing.T, p *pipes) {
+		client := p.client(t)
+		large := strings.Replace(rpc("count"), "{", `{"x":"`+strings.Repeat("a", 70<<10)+`",`, 1)
+		send := func(text, token string) (*http.Response, string) {
+			return do(t, client, post(t, "http://srv/mcp", text, token))
+		}
+		var held []func() *http.Response
+		for range 8 {
+			held = append(held, unfinished(t, client, ann))
+		}
+		synctest.Wait() // until all of it is read
+		resp, text := send(large, ann)
+		require.Equal(t, http.StatusTooManyRequests, resp.StatusCode)
+		require.NotEmpty(t, resp.Header.Get("Retry-After"))
+		require.Contains(t, text, "nothing was done or charged")
+		resp, _ = send(rpc("count"), ann)
+		require.Equal(t, http.StatusOK, resp.StatusCode, "small ones pass")
+		resp, _ = send(large, "Authorization: Bearer bob")
+		require.Equal(t, http.StatusOK, resp.StatusCode, "and another's")
+		require.Equal(t, http.StatusOK, held[0]().StatusCode)
+		resp, _ = send(large, ann)
+		require.Equal(t, http.StatusOK, resp.StatusCode, "an answered one makes room")
+		for _, finish := range held[1:] {
+			require.Equal(t, http.StatusOK, finish().StatusCode)
+		}
+	})
 }
 
 func TestManyValuesAreRefused(t *testing.T) {

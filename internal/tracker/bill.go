@@ -21,24 +21,6 @@ const (
 	billsLater = time.Minute
 )
 
-// till rings when a bill is to be asked for that was not told with the end.
-func (t *Tracker) till() chan struct{} {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.billed == nil {
-		t.billed = make(chan struct{}, 1)
-	}
-	return t.billed
-}
-
-// charge makes this process look which bills are to be asked for.
-func (t *Tracker) charge() {
-	select {
-	case t.till() <- struct{}{}:
-	default: // it rings already
-	}
-}
-
 // billRound asks for the bills that are due, and returns how long there is nothing more to do. A bill may be settled after the end, and without
 // one nobody knows what was spent; under a day's budget a clip without a rate keeps the next from being bought.
 func (t *Tracker) billRound(ctx context.Context) (pause time.Duration) {

@@ -135,7 +135,7 @@ func (t *Tracker) notBought(ctx context.Context, task video.Task, reason *video.
 	err := record(ctx, func() error {
 		now, err := t.Ledger.NotBought(ctx, task, reason)
 		if err == nil && now.Callback != nil {
-			t.dial()
+			t.calls.ring()
 		}
 		return err
 	})

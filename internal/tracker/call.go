@@ -30,24 +30,6 @@ const (
 	lastWords = time.Second
 )
 
-// phone rings when a callback may be due.
-func (t *Tracker) phone() chan struct{} {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.rung == nil {
-		t.rung = make(chan struct{}, 1)
-	}
-	return t.rung
-}
-
-// dial makes this process look which callbacks are due.
-func (t *Tracker) dial() {
-	select {
-	case t.phone() <- struct{}{}:
-	default: // it rings already
-	}
-}
-
 // announce lets a task's end be told, at once where it waits for nobody to save the clip.
 func (t *Tracker) announce(ctx context.Context, task *video.Task) {
 	if task.Callback == nil {
@@ -56,7 +38,7 @@ func (t *Tracker) announce(ctx context.Context, task *video.Task) {
 	if t.Saver == nil {
 		_ = t.Ledger.CallNow(ctx, task.ID) // else it is told in a minute
 	}
-	t.dial()
+	t.calls.ring()
 }
 
 // callRound sends the callbacks that are due now, and returns how long there is nothing more to do.
@@ -118,7 +100,7 @@ func (t *Tracker) beginCall(ctx context.Context, task video.Task) bool {
 	}
 	go func() {
 		defer t.leave(mine.Owner)
-		defer t.dial()
+		defer t.calls.ring()
 		t.call(ctx, mine, task.Callback)
 	}()
 	return true

@@ -106,7 +106,7 @@ func (t *Tracker) followHint(ctx context.Context, hint, providerTaskID string, t
 	open := task.ProviderTaskID != "" && task.Status.Open()
 	settles := providerTaskID != "" && providerTaskID != task.ProviderTaskID && (task.InDoubt() || refusal(&task) != nil || open && task.Found)
 	if !task.BillAt.IsZero() { // it comes when the bill is confirmed
-		defer t.charge()
+		defer t.bills.ring()
 		return hintLooked, t.Ledger.BillBy(ctx, task.ID, time.Now().Add(t.ReadInterval))
 	}
 	if !open && !settles {
@@ -187,7 +187,7 @@ func (t *Tracker) lookNow(ctx context.Context, task video.Task, providerTaskID s
 	if err != nil {
 		return hintIgnored, err
 	}
-	t.ring() // its clip may be there
+	t.rounds.ring() // its clip may be there
 	return hintLooked, nil
 }
 

@@ -114,11 +114,11 @@ func endOf(task *video.Task, now time.Time) time.Time {
 func (t *Tracker) saw(ctx context.Context, id string, s video.Snapshot, next time.Time) (video.Task, error) {
 	now, ended, err := t.Ledger.Looked(ctx, id, s, next)
 	if !now.BillAt.IsZero() {
-		t.charge()
+		t.bills.ring()
 	}
 	if ended {
 		t.announce(context.WithoutCancel(ctx), &now)
-		t.ring() // its clip is there
+		t.rounds.ring() // its clip is there
 	}
 	if ended && t.Ended != nil {
 		t.Ended(context.WithoutCancel(ctx), now)

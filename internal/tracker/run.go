@@ -28,18 +28,18 @@ const startDelay = time.Second
 // Run follows the open tasks of the ledger until ctx ends, those of other processes as well, and goes on where an earlier
 // process was ended, and sends the callbacks of their ends. It begins after a second, or with the first purchase.
 func (t *Tracker) Run(ctx context.Context) {
-	var calls sync.WaitGroup
-	defer calls.Wait()
-	calls.Go(func() { t.RunCallbacks(ctx) }) // they have a rhythm of their own, in which a service that is slow has no say
-	calls.Go(func() { repeat(ctx, t.till(), t.billRound) })
-	repeat(ctx, t.bell(), t.Round)
+	var loops sync.WaitGroup
+	defer loops.Wait()
+	loops.Go(func() { t.RunCallbacks(ctx) }) // they have a rhythm of their own, in which a service that is slow has no say
+	loops.Go(func() { repeat(ctx, t.bills.rings(), t.billRound) })
+	repeat(ctx, t.rounds.rings(), t.Round)
 }
 
 // RunCallbacks sends the callbacks of tasks that have ended until ctx ends, and nothing else of what [Tracker.Run] does: the service is not
 // asked for it.
 func (t *Tracker) RunCallbacks(ctx context.Context) {
 	if t.Callbacks != nil {
-		repeat(ctx, t.phone(), t.callRound)
+		repeat(ctx, t.calls.rings(), t.callRound)
 	}
 }
 
@@ -59,29 +59,11 @@ func repeat(ctx context.Context, bell <-chan struct{}, round func(context.Contex
 	}
 }
 
-// bell rings when something is to be done at once.
-func (t *Tracker) bell() chan struct{} {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.nudged == nil {
-		t.nudged = make(chan struct{}, 1)
-	}
-	return t.nudged
-}
-
 // hurry makes open tasks be looked at by then, here or in another process.
 func (t *Tracker) hurry(ctx context.Context, by time.Time) {
 	// What is not hurried comes in its own time.
 	_ = t.Ledger.Hurry(ctx, sweep, by)
-	t.ring()
-}
-
-// ring lets this process look at once what is due.
-func (t *Tracker) ring() {
-	select {
-	case t.bell() <- struct{}{}:
-	default: // it rings already
-	}
+	t.rounds.ring()
 }
 
 // Round does what is due now, and returns how long there is nothing more to do.

@@ -65,10 +65,7 @@ func (t *Tracker) saveAside(ctx context.Context, task video.Task) {
 		if err := t.save(ctx, task); err != nil {
 			t.Logger.WarnContext(ctx, "not recorded", "task", task.ID, "err", err)
 		}
-		select { // there may be room for the next one
-		case t.bell() <- struct{}{}:
-		default:
-		}
+		t.rounds.ring() // there may be room for the next one
 	}
 	if !t.begin(work) {
 		done()
@@ -95,7 +92,7 @@ func (t *Tracker) save(ctx context.Context, task video.Task) error {
 	return record(ctx, func() error {
 		now, err := t.Ledger.Saved(context.WithoutCancel(ctx), task.ID, clip.Path, failure, next)
 		if err == nil && now.Callback != nil {
-			t.dial()
+			t.calls.ring()
 		}
 		return err
 	})

@@ -50,10 +50,13 @@ type Tracker struct {
 	// Hinted is told what came of each of the provider's own callbacks: "looked", "found" or "ignored". It is nil where nobody wants to know.
 	Hinted func(outcome string)
 
+	rounds bell // rings when a task is to be looked at, or its clip saved
+	calls  bell // rings when a callback may be due
+	bills  bell // rings when a bill is to be asked for that was not told with the end
+
 	mu      sync.Mutex // for what is below
 	ending  bool       // no work begins once its end is waited for
 	work    sync.WaitGroup
-	nudged  chan struct{}        // something is to be done at once
 	traits  map[string]traits    // of tasks that may be purchases of unknown fate
 	saving  map[string]bool      // tasks whose clips this process is saving
 	warned  map[string]time.Time // tasks that were raised loudly
@@ -64,16 +67,14 @@ type Tracker struct {
 
 	desks map[string]chan struct{} // at which a person's cancellations stand in line
 
-	rung    chan struct{}   // a callback may be due
 	calling map[string]int  // callbacks under way, by owner
 	talk    context.Context // lives as long as they may go on
 	hangUp  context.CancelFunc
 
 	lookLost time.Time // when it is looked for ends next that nobody was told of
 
-	billed     chan struct{} // a bill is to be asked for
-	billsAside time.Time     // until then this process asks for none; for the loop that asks alone
-	listsAside time.Time     // until then it reads no list for one; for that loop alone
+	billsAside time.Time // until then this process asks for none; for the loop that asks alone
+	listsAside time.Time // until then it reads no list for one; for that loop alone
 
 	complained time.Time // when an outage was last told
 }
