@@ -47,7 +47,7 @@ func TestAListThatFailsKeepsNobodyFromABill(t *testing.T) {
 				}
 				run(t, tr)
 				time.Sleep(4 * time.Hour)
-				asked := r.billReads
+				asked := r.billsAsked()
 				task := endedAlone(t, tr, r, "Image 1 is new")
 				r.bill(task.ProviderTaskID)
 				require.Less(t, billedAfter(t, tr, task.ID), time.Minute)

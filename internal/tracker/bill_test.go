@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -217,6 +218,8 @@ func TestManyProcessesAskForBillsNoMoreThanOne(t *testing.T) {
 				run(t, other)
 			}
 			time.Sleep(2 * time.Hour)
+			r.mu.Lock()
+			defer r.mu.Unlock()
 			for _, all := range r.reads {
 				reads[n] += len(all)
 			}
@@ -231,12 +234,14 @@ func TestAListThatFailsHoldsUpNoClip(t *testing.T) {
 		sim := simulator.New(simulator.Options{Provider: simulator.EvoLink, APIKey: "k", Concurrent: 99})
 		t.Cleanup(sim.Close)
 		tr, _ := overRelay(t, filepath.Join(t.TempDir(), "ledger.db"), newRelay())
-		wire, failing, lists := simulatortest.Transport(sim), false, 0
+		wire := simulatortest.Transport(sim)
+		var failing atomic.Bool
+		var lists atomic.Int64
 		client, err := evolink.New(evolink.Config{BaseURL: "http://127.0.0.1", APIKey: "k", HTTPClient: &http.Client{Transport: roundTrip(func(q *http.Request) (*http.Response, error) {
-			if !failing || q.Method != http.MethodGet || q.URL.Path != "/v1/tasks" {
+			if !failing.Load() || q.Method != http.MethodGet || q.URL.Path != "/v1/tasks" {
 				return wire.RoundTrip(q)
 			}
-			lists++
+			lists.Add(1)
 			return &http.Response{
 				StatusCode: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"30"}, "Content-Type": {"application/json"}},
 				Body: io.NopCloser(strings.NewReader(`{"error":{"code":"rate_limit_exceeded","message":"later","type":"rate_limit_error"}}`)), Request: q,
@@ -257,7 +262,7 @@ func TestAListThatFailsHoldsUpNoClip(t *testing.T) {
 			buy(fmt.Sprintf("Image 1 waves %d [[fault:no-usage]]", i))
 		}
 		time.Sleep(2 * time.Hour)
-		failing = true
+		failing.Store(true)
 		for i := range 5 {
 			task, from := buy(fmt.Sprintf("Image 1 is new %d", i)), time.Now()
 			for known(t, tr, task.ID).SavedTo == "" {
@@ -265,7 +270,7 @@ func TestAListThatFailsHoldsUpNoClip(t *testing.T) {
 			}
 			require.Less(t, time.Since(from), 5*time.Minute)
 		}
-		require.Less(t, lists, 100)
+		require.Less(t, lists.Load(), int64(100))
 	})
 }
 

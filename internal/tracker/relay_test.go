@@ -88,6 +88,12 @@ func (r *relay) Bill(_ context.Context, id string, _ time.Time) (*decimal.Decima
 	return r.bills[id], r.billErr
 }
 
+func (r *relay) billsAsked() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.billReads
+}
+
 func (r *relay) Cancel(context.Context, string) error {
 	return &video.Error{Failure: video.Failure{Code: provider.NotSupported}}
 }
