@@ -3,6 +3,8 @@ package tools_test
 import (
 	"context"
 	"encoding/json"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,7 +15,10 @@ import (
 )
 
 // listener takes every address, and keeps what is sent to it.
-type listener struct{ heard []heard }
+type listener struct {
+	mu  sync.Mutex
+	all []heard
+}
 
 type heard struct {
 	at   time.Time
@@ -23,8 +28,16 @@ type heard struct {
 func (l *listener) Check(context.Context, string) (*video.Problem, string) { return nil, "" }
 func (l *listener) Refusal(string) string                                  { return "" }
 func (l *listener) Send(_ context.Context, _, _ string, body []byte) video.Delivery {
-	l.heard = append(l.heard, heard{time.Now(), string(body)})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, heard{time.Now(), string(body)})
 	return video.Delivery{Delivered: true}
+}
+
+func (l *listener) heard() []heard {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.all)
 }
 
 // atTheRelay is a bubble at the relay without rates, where one clip after the other is bought under a day's budget.
@@ -59,8 +72,8 @@ func TestABillThatComesAfterTheEndIsAskedFor(t *testing.T) {
 		require.Equal(t, json.Number("66"), path(w.answer("estimate_cost", w.clip(nil)), "budget", "left_today"))
 		require.Equal(t, "PENDING", w.answer("generate_r2v", w.clip(arguments{"prompt": "another"}))["status"])
 
-		require.Len(t, l.heard, 1)
-		require.InDelta(t, time.Minute, l.heard[0].at.Sub(ended), float64(20*time.Second), "it waits for the bill, and not for long")
+		require.Len(t, l.heard(), 1)
+		require.InDelta(t, time.Minute, l.heard()[0].at.Sub(ended), float64(20*time.Second), "it waits for the bill, and not for long")
 		require.GreaterOrEqual(t, w.shortestGap(), w.readGap)
 	})
 }
@@ -71,8 +84,8 @@ func TestACallbackTellsABillThatComesSoonAfterTheEnd(t *testing.T) {
 		made := w.answer("generate_r2v", w.clip(calledBack("no-usage x3")))
 		ended := w.ended(made["task_id"])["ended_at"]
 		time.Sleep(2 * time.Minute)
-		require.Len(t, l.heard, 1)
-		told := decode(t, l.heard[0].body)
+		require.Len(t, l.heard(), 1)
+		told := decode(t, l.heard()[0].body)
 		require.Equal(t, json.Number("34"), path(told, "cost", "billed"))
 		require.Equal(t, ended, told["ended_at"])
 	})
@@ -88,8 +101,8 @@ func TestABillThatIsNeverToldIsAskedForEverMoreRarely(t *testing.T) {
 		asked := w.count("get") - before
 		require.Greater(t, asked, 20)
 		require.Less(t, asked, 70, "at 10, 20, 40 s and so on, and then every half hour for a day")
-		require.Len(t, l.heard, 1, "who waits is told all the same")
-		require.NotContains(t, l.heard[0].body, `"billed"`)
+		require.Len(t, l.heard(), 1, "who waits is told all the same")
+		require.NotContains(t, l.heard()[0].body, `"billed"`)
 		task := w.answer("get_task", arguments{"task_id": made["task_id"], "wait_seconds": 0})
 		require.NotContains(t, warningsOf(task), "asked again")
 		time.Sleep(25 * time.Hour)

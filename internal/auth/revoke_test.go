@@ -1,12 +1,15 @@
 package auth_test
 
 import (
+	"context"
+	"io/fs"
 	"os"
 	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -246,23 +249,62 @@ func TestTheLogSaysOnceAMinuteWhatIsWrongAndWhatToDo(t *testing.T) {
 func TestAWithdrawnTokenOpensNothingWhoeverAsksAtOnce(t *testing.T) {
 	t.Parallel()
 	path := fileOf(t, "alice "+hashed(alices))
-	tokens, clock, _ := open(t, path)
-	for range 100 {
-		rewrite(t, path, "alice "+hashed(alices), "bob "+hashed(bobs))
-		clock.pass(time.Second)
-		require.True(t, knows(t, tokens, bobs))
-		rewrite(t, path, "alice "+hashed(alices))
-		clock.pass(time.Second)
-		var in atomic.Int64
-		var asking sync.WaitGroup
-		for range 8 {
-			asking.Go(func() {
-				if _, err := tokens.Verify(t.Context(), bobs); err == nil {
-					in.Add(1)
-				}
-			})
+	synctest.Test(t, func(t *testing.T) { // in which nobody's patience ends while the disk is at work
+		tokens, clock, _ := open(t, path)
+		for range 100 {
+			rewrite(t, path, "alice "+hashed(alices), "bob "+hashed(bobs))
+			clock.pass(time.Second)
+			require.True(t, knows(t, tokens, bobs))
+			rewrite(t, path, "alice "+hashed(alices))
+			clock.pass(time.Second)
+			var in atomic.Int64
+			var asking sync.WaitGroup
+			for range 8 {
+				asking.Go(func() {
+					if _, err := tokens.Verify(t.Context(), bobs); err == nil {
+						in.Add(1)
+					}
+				})
+			}
+			asking.Wait()
+			require.Zero(t, in.Load(), "who asks while another reads the file is not let in by what was read before")
 		}
-		asking.Wait()
-		require.Zero(t, in.Load(), "who asks while another reads the file is not let in by what was read before")
-	}
+	})
+}
+
+func TestADiskThatHangsHoldsUpNobodyForLongAndLetsNobodyInAfterAMinute(t *testing.T) {
+	t.Parallel()
+	path := fileOf(t, "alice "+hashed(alices))
+	synctest.Test(t, func(t *testing.T) {
+		tokens, _, log := open(t, path)
+		time.Sleep(time.Hour)
+		answers := make(chan struct{})
+		tokens.SetStat(func(path string) (fs.FileInfo, error) {
+			<-answers
+			return os.Stat(path)
+		})
+		go func() { _, _ = tokens.Verify(t.Context(), alices) }()
+		synctest.Wait()
+		hung, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, _ = tokens.Verify(hung, alices)
+		began := time.Now()
+		require.False(t, knows(t, tokens, "short"))
+		require.Zero(t, time.Since(began), "who has gone, and what is no token, waits for nothing")
+		for range 20 {
+			require.True(t, knows(t, tokens, alices))
+		}
+		require.Equal(t, time.Second, time.Since(began), "all of them together")
+		time.Sleep(58 * time.Second)
+		require.True(t, knows(t, tokens, alices))
+		time.Sleep(time.Second)
+		for range 20 {
+			require.False(t, knows(t, tokens, alices), "somebody may have been deleted a minute ago")
+		}
+		require.Equal(t, 1, log.lines())
+		require.True(t, log.has("does not answer: nobody is let in until it does"))
+		close(answers)
+		synctest.Wait()
+		require.True(t, knows(t, tokens, alices))
+	})
 }

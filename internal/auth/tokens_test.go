@@ -250,6 +250,7 @@ func TestTheFileChangesUnderLoad(t *testing.T) {
 		}
 		require.NoError(t, os.Rename(next, path))
 		clock.pass(time.Second)
+		require.True(t, knows(t, tokens, alices)) // who asks waits, so that no look lasts for long by this clock
 	}
 	rewrite(t, path+".next", "alice "+hashed(alices), "bob "+hashed(bobs))
 	require.NoError(t, os.Rename(path+".next", path))

@@ -3,6 +3,7 @@ package tracker_test
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -104,13 +105,13 @@ func TestAFailureAfterADayGivesNoBillUp(t *testing.T) {
 		require.NoError(t, err)
 		stop()
 		time.Sleep(25 * time.Hour)
-		var asked int
+		var asked atomic.Int64
 		other, _ := overRelay(t, tr.Ledger.Path, r)
 		other.Provider = stranger{r, &asked, refusedKey()}
 		stop = run(t, other)
 		time.Sleep(5 * time.Minute)
 		stop()
-		require.Equal(t, 1, asked)
+		require.EqualValues(t, 1, asked.Load())
 		r.bill(task.ProviderTaskID)
 		again, _ := overRelay(t, tr.Ledger.Path, r)
 		run(t, again)

@@ -216,7 +216,7 @@ func TestOutageIsToldAndPasses(t *testing.T) {
 		tr, _ := follow(t)
 		task, _, err := tr.Create(t.Context(), order(t, "Image 1 [[fault:503@get x8]]"))
 		require.NoError(t, err)
-		task, err = tr.Wait(t.Context(), "", task.ID, 20*time.Second)
+		task, err = tr.Wait(t.Context(), "", task.ID, 25*time.Second) // the client tries again for some seconds
 		require.ErrorContains(t, err, "ModelUnavailable")
 		require.Equal(t, video.Pending, task.Status, "the last state that was known stays")
 		task, err = tr.Wait(t.Context(), "", task.ID, time.Hour)
