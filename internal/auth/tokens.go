@@ -33,7 +33,7 @@ const (
 //   - while it cannot be read, or the disk does not answer, those read before are let in for one minute, and then nobody;
 //   - when it or all its lines are gone, nobody is.
 //
-// Each is logged, again once a minute while it is used.
+// Each is logged, again once a minute while it is used; a disk that does not answer is logged once.
 type Tokens struct {
 	path   string
 	logger *slog.Logger
